@@ -1,0 +1,26 @@
+package chipsim
+
+// Passport is what a software passport is made of: its files as they lie on
+// the chip and the protocols that open them. Card serves it.
+type Passport struct {
+	// Files by file identifier: 0x011C EF.CardAccess (in the master file),
+	// and in the eMRTD application 0x011E EF.COM, 0x011D EF.SOD and 0x0101
+	// DG1 to 0x0110 DG16. Each value is the whole file, outer tag included.
+	Files map[uint16][]byte
+	// MRZ is the printed machine readable zone, lines joined by "\n", from
+	// which the BAC keys and the PACE password are derived.
+	MRZ string
+	// CAN is the card access number, six digits; empty where none is printed.
+	CAN string
+	// BAC tells whether basic access control opens the chip.
+	BAC bool
+	// PACE lists the PACE variants the chip bears, as EF.CardAccess announces
+	// them; none where the chip has no PACE.
+	PACE []PACE
+}
+
+// PACE is one variant: its protocol (Doc 9303-11, 9.2.1) and domain parameters (9.5.1).
+type PACE struct {
+	OID         string // "0.4.0.127.0.7.2.2.4.2.4" is ECDH-GM-AES-CBC-CMAC-256
+	ParameterID int    // 13 is brainpoolP256r1
+}

@@ -1,0 +1,120 @@
+package ec
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"math/big"
+	"testing"
+)
+
+func TestCurvesHaveTheirOrder(t *testing.T) {
+	for _, c := range curves() {
+		generic := *c
+		generic.native = nil
+		if !c.Contains(c.G) || !generic.ScalarMult(c.G, c.N).Infinity() {
+			t.Errorf("%s: the generator does not have the stated order", c.Name)
+		}
+		if !c.P.ProbablyPrime(8) || !c.N.ProbablyPrime(8) {
+			t.Errorf("%s: field or order is not prime", c.Name)
+		}
+		if ByOID(c.OID()) != c || ByParameterID(c.ParameterID()) != c || ByName(c.Name) != c {
+			t.Errorf("%s: not found again by its names", c.Name)
+		}
+	}
+}
+
+func TestGenericArithmeticAgreesWithNative(t *testing.T) {
+	for _, name := range []string{"P-224", "P-256", "P-384", "P-521"} {
+		c := ByName(name)
+		generic := *c
+		generic.native = nil
+		k, want, err := c.GenerateKey(rand.Reader, Point{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := generic.ScalarMult(c.G, k); !got.Equal(want) {
+			t.Errorf("%s: generic arithmetic disagrees with crypto/elliptic", name)
+		}
+	}
+}
+
+func TestSignVerify(t *testing.T) {
+	digest := sha256.Sum256([]byte("threshold"))
+	for _, c := range curves() {
+		d, q, err := c.GenerateKey(rand.Reader, Point{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, s, err := c.Sign(rand.Reader, d, digest[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.Verify(q, digest[:], r, s) {
+			t.Errorf("%s: own signature refused", c.Name)
+		}
+		if c.Verify(q, digest[:], r, new(big.Int).Add(s, big.NewInt(1))) || c.Verify(q, []byte("other"), r, s) {
+			t.Errorf("%s: changed signature accepted", c.Name)
+		}
+		back, err := c.Unmarshal(c.Marshal(q))
+		if err != nil || !back.Equal(q) {
+			t.Errorf("%s: point does not survive its encoding: %v", c.Name, err)
+		}
+		compressed := append([]byte{2 + byte(q.Y.Bit(0))}, c.Marshal(q)[1:1+c.ByteLen()]...)
+		if back, err := c.Unmarshal(compressed); err != nil || !back.Equal(q) {
+			t.Errorf("%s: compressed point: %v", c.Name, err)
+		}
+	}
+}
+
+func TestVerifyAgreesWithCryptoECDSA(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("threshold"))
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ByName("P-384").Verify(Point{key.X, key.Y}, digest[:], r, s) {
+		t.Error("signature by crypto/ecdsa refused")
+	}
+}
+
+func TestExplicitParameters(t *testing.T) {
+	c := ByName("brainpoolP320r1")
+	got, err := Explicit(c.P, c.A, c.B, c.G.X, c.G.Y, c.N, 1)
+	if err != nil || got != c {
+		t.Errorf("explicit brainpoolP320r1: got %v, %v; want the named curve", got, err)
+	}
+	// Another generator is another curve: the trick of CVE-2020-0601.
+	g := c.ScalarMult(c.G, big.NewInt(7))
+	got, err = Explicit(c.P, c.A, c.B, g.X, g.Y, c.N, 1)
+	if err != nil || got == c || got.Name != "" {
+		t.Errorf("changed generator: got %v, %v; want an unnamed curve", got, err)
+	}
+	if _, err := Explicit(c.P, c.A, new(big.Int).Add(c.B, big.NewInt(1)), g.X, g.Y, c.N, 1); err == nil {
+		t.Error("generator off the curve accepted")
+	}
+}
+
+func TestUnmarshalRefusesPointsOffTheCurve(t *testing.T) {
+	c := ByName("brainpoolP256r1")
+	b := c.Marshal(c.G)
+	b[len(b)-1] ^= 1
+	if _, err := c.Unmarshal(b); err == nil {
+		t.Error("point off the curve accepted")
+	}
+}
+
+func BenchmarkVerifyBrainpoolP256(b *testing.B) {
+	c := ByName("brainpoolP256r1")
+	digest := sha256.Sum256(nil)
+	d, q, _ := c.GenerateKey(rand.Reader, Point{})
+	r, s, _ := c.Sign(rand.Reader, d, digest[:])
+	for b.Loop() {
+		c.Verify(q, digest[:], r, s)
+	}
+}
