@@ -1,0 +1,84 @@
+package limen
+
+import (
+	"time"
+
+	"limen/mrtd/mrz"
+)
+
+// Evidence is all an inspection found out: values, never errors. Of the
+// document it keeps what the decision and the record need.
+type Evidence struct {
+	Inspection string
+	Started    time.Time
+	Ended      time.Time
+	Document   Document
+	Chip       ChipFacts
+	Face       *Comparison
+	Earlier    []Earlier
+	Checks     []Check
+	Spent      Spent
+}
+
+// Document is what is kept of the document: what kind, whose, and its pseudonym.
+type Document struct {
+	Format    string    `json:"format,omitempty" cbor:"1,keyasint,omitempty"` // "TD3"
+	Code      string    `json:"code,omitempty" cbor:"2,keyasint,omitempty"`   // "P"
+	Issuer    string    `json:"issuer,omitempty" cbor:"3,keyasint,omitempty"` // "UTO"
+	Pseudonym Pseudonym `json:"-" cbor:"4,keyasint"`
+}
+
+// ChipFacts is what is kept of the chip.
+type ChipFacts struct {
+	Access        string `json:"access,omitempty" cbor:"1,keyasint,omitempty"`         // "PACE ECDH-GM AES-256 brainpoolP256r1", "BAC"
+	Groups        []int  `json:"groups,omitempty" cbor:"2,keyasint,omitempty"`         // data groups read
+	SignerCountry string `json:"signer_country,omitempty" cbor:"3,keyasint,omitempty"` // of the document signer
+	HashAlgorithm string `json:"hash,omitempty" cbor:"4,keyasint,omitempty"`
+	TrustDate     Moment `json:"trust_date,omitempty" cbor:"5,keyasint,omitempty"` // of the trust material that judged
+	Commands      int    `json:"commands,omitempty" cbor:"6,keyasint,omitempty"`
+	Bytes         int    `json:"bytes,omitempty" cbor:"7,keyasint,omitempty"` // over the air, both ways
+}
+
+// Spent is the time each part took, in milliseconds.
+type Spent struct {
+	MRZ   int64 `json:"mrz" cbor:"1,keyasint"`
+	Chip  int64 `json:"chip" cbor:"2,keyasint"`
+	Face  int64 `json:"face" cbor:"3,keyasint"`
+	Total int64 `json:"total" cbor:"4,keyasint"`
+}
+
+// Moment is a time in milliseconds since 1970, UTC: records hold integers.
+type Moment int64
+
+// MomentOf converts; the zero time is the zero Moment.
+func MomentOf(t time.Time) Moment {
+	if t.IsZero() {
+		return 0
+	}
+	return Moment(t.UnixMilli())
+}
+
+// Time converts back.
+func (m Moment) Time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(m)).UTC()
+}
+
+// MarshalText writes RFC 3339.
+func (m Moment) MarshalText() ([]byte, error) {
+	return m.Time().AppendFormat(nil, "2006-01-02T15:04:05.000Z07:00"), nil
+}
+
+// UnmarshalText reads RFC 3339.
+func (m *Moment) UnmarshalText(b []byte) error {
+	t, err := time.Parse(time.RFC3339Nano, string(b))
+	*m = MomentOf(t)
+	return err
+}
+
+// documentFacts keeps of an MRZ what a record may hold.
+func documentFacts(m mrz.MRZ, pseudonym Pseudonym) Document {
+	return Document{Format: string(m.Format), Code: m.DocumentCode, Issuer: m.Issuer, Pseudonym: pseudonym}
+}

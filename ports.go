@@ -1,0 +1,150 @@
+package limen
+
+import (
+	"context"
+	"image"
+	"log/slog"
+	"time"
+
+	"limen/mrtd/apdu"
+)
+
+// Presented is a document a traveller has put down: the printed MRZ as the
+// reader saw it and, where known, the card access number.
+type Presented struct {
+	Lines []string
+	CAN   string
+	At    time.Time
+}
+
+// LogValue redacts.
+func (Presented) LogValue() slog.Value { return slog.StringValue("[document]") }
+
+// ChipReader is the contactless reader.
+type ChipReader interface {
+	// Connect waits for a chip in the field. It fails with an Unable whose
+	// reason is ChipNoAnswer when none answered until ctx ended, and
+	// ChipReaderAway when the reader itself is not to be had.
+	Connect(ctx context.Context) (Chip, error)
+}
+
+// Chip is a chip in the reader's field. A Transmit that fails because the chip
+// left returns an error with a method CardGone() bool that says true.
+type Chip interface {
+	apdu.Card
+	Close() error
+}
+
+// FaceCamera looks for the traveller's face.
+type FaceCamera interface {
+	// Capture gathers frames until the best is good enough or ctx ends. That
+	// no usable face was seen is a LiveFace with reasons, not an error; an
+	// Unable says that nobody could look (CameraAway, ModelMissing, ModelChanged).
+	Capture(ctx context.Context) (LiveFace, error)
+}
+
+// LiveFace is what a camera saw of one traveller. It lives as long as the
+// inspection; neither picture nor template is ever stored.
+type LiveFace interface {
+	// Best is the best frame's picture; nil when no face was seen.
+	Best() image.Image
+	// Reasons say why no frame is usable; none when the best one is.
+	Reasons() []Reason
+	// Compare compares the best frames with a portrait. An Unable with
+	// PortraitNoFace says that the portrait shows no face.
+	Compare(ctx context.Context, portrait image.Image) (Comparison, error)
+}
+
+// Comparison is a similarity with what is needed to judge it.
+type Comparison struct {
+	Score     float64 `json:"score" cbor:"1,keyasint"`
+	Threshold float64 `json:"threshold" cbor:"2,keyasint"` // of this very model, at the policy's FMR
+	Model     string  `json:"model" cbor:"3,keyasint"`     // catalog name and short hash of the model that judged
+	Grade     string  `json:"grade" cbor:"4,keyasint"`     // "demo" or "operational"
+	FMR       float64 `json:"fmr" cbor:"5,keyasint"`       // false match rate the threshold was calibrated for
+}
+
+// PortraitDecoder decodes the chip's portrait, outside this process.
+type PortraitDecoder interface {
+	// Decode fails with an Unable (PortraitUnreadable, PortraitDecoder).
+	Decode(ctx context.Context, encoded []byte) (image.Image, error)
+}
+
+// LookupQuery is what databases are asked.
+type LookupQuery struct {
+	DocumentCode string // "P", "ID"
+	Issuer       string // "UTO"
+	Number       string
+	Nationality  string
+}
+
+// LogValue redacts.
+func (LookupQuery) LogValue() slog.Value { return slog.StringValue("[query]") }
+
+// LookupAnswer is what a database said.
+type LookupAnswer struct {
+	Hit  bool
+	Kind HitKind   // what the hit is about
+	AsOf time.Time // how fresh the database's own data is; now for a live one
+}
+
+// HitKind is what a database holds against a document.
+type HitKind string
+
+// The kinds of hits.
+const (
+	HitStopList HitKind = "stop_list"      // an officer must deal with the holder
+	HitLost     HitKind = "lost_or_stolen" // the document was reported lost or stolen
+)
+
+// Lookup is one database: the national system, the lost-and-stolen list, a stop list.
+type Lookup interface {
+	// Name is the database's name in policy and evidence: "national", "stop_list".
+	Name() string
+	// Ask answers before ctx ends or fails; any error means "not answered".
+	Ask(ctx context.Context, q LookupQuery) (LookupAnswer, error)
+}
+
+// Pseudonym stands for a document in records: a keyed hash of issuer and
+// number under a key the device guards.
+type Pseudonym [32]byte
+
+// Pseudonymizer makes pseudonyms.
+type Pseudonymizer interface {
+	Pseudonym(issuer, number string) Pseudonym
+}
+
+// Earlier is an earlier record of the same document.
+type Earlier struct {
+	At      time.Time `json:"at"`
+	Site    string    `json:"site"`
+	Device  string    `json:"device"`
+	Outcome Outcome   `json:"outcome"`
+}
+
+// Receipt says that a record is durable: its leaf, and the tree that holds it.
+type Receipt struct {
+	Index uint64   `json:"index"`
+	Size  uint64   `json:"size"`
+	Root  [32]byte `json:"-"`
+}
+
+// History is the device's journal of checks.
+type History interface {
+	// Append stores a record; when it returns without error the record is
+	// durable and a leaf of the tree.
+	Append(ctx context.Context, r Record) (Receipt, error)
+	// Earlier returns the document's records since a time, newest first.
+	Earlier(ctx context.Context, p Pseudonym, since time.Time) ([]Earlier, error)
+}
+
+// Signer signs as the device or as an officer (Ed25519).
+type Signer interface {
+	Sign(message []byte) ([]byte, error)
+	PublicKey() []byte
+}
+
+// Observer watches an inspection: the officer's screen. Observe must not block.
+type Observer interface {
+	Observe(Event)
+}
