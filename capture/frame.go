@@ -16,6 +16,11 @@ import (
 // Frame is one I420 picture (YCbCr 4:2:0, full planes, even width and height)
 // with the time it was taken and the camera it came from.
 //
+// Its samples are BT.601 video range (Y 16 to 235, Cb and Cr 16 to 240), which
+// is what VP8 carries and OpenCV's I420 conversions mean. Go's image.YCbCr
+// means JPEG's full range, so the embedded At and image/draw show a frame pale;
+// RGBA converts it rightly.
+//
 // Frames are pooled and counted: who receives one calls Release when done, who
 // hands one on to a further holder calls Retain first. A frame must not be
 // written to once it has been handed out.
