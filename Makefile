@@ -1,0 +1,76 @@
+# limen: bare `make` lists the targets.
+
+SHELL   := /bin/bash
+GO      ?= go
+SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+LDFLAGS := -X main.version=$(VERSION)
+# A checkout owned by someone else must build too: git is not asked by the go command.
+export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
+export CGO_ENABLED := 1
+
+# What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), and what the
+# tests talk to (virtual PC/SC reader, libnfc's tools, a browser).
+BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
+RUN_PACKAGES   := pcscd vsmartcard-vpcd
+TEST_PACKAGES  := libnfc-bin chromium
+
+FUZZTIME ?= 10s
+
+.PHONY: help deps deps-test build demo test check bench fuzz run clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# install-missing asks dpkg first, so that a second call costs nothing and needs no network.
+define install-missing
+	@missing=""; for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing Debian packages:$$missing"; \
+		$(SUDO) apt-get update -q >/dev/null && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing >/dev/null || \
+		{ echo "could not install:$$missing (is this Debian 12, and can you become root?)" >&2; exit 1; }; \
+	else echo "Debian packages are all here: $(1)"; fi
+endef
+
+deps: ## install what building and running need (apt), and the Go modules
+	$(call install-missing,$(BUILD_PACKAGES) $(RUN_PACKAGES))
+	@$(GO) version >/dev/null || { echo "Go 1.26 is not installed: see https://go.dev/dl" >&2; exit 1; }
+	@$(GO) mod download
+
+deps-test: deps
+	$(call install-missing,$(TEST_PACKAGES))
+
+build: deps ## build the programs into bin/
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build ## run the appliance on simulated devices; ARGS="--headless --json" for scripts
+	@bin/limen demo $(ARGS)
+
+run: build ## run the appliance from limen.yaml; CONFIG=path for another
+	bin/limen run --config $(or $(CONFIG),limen.yaml)
+
+check: deps ## the quick look: format, vet, staticcheck, import rule, known vulnerabilities
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted; run gofmt -w" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -run 'TestImportRule|TestHouse' .
+	@out=$$($(GO) tool govulncheck ./... 2>&1); rc=$$?; \
+	if [ $$rc = 0 ]; then echo "govulncheck: nothing known"; \
+	elif echo "$$out" | grep -qE 'dial tcp|no such host|connection refused|Forbidden|unexpected status|fetching|timeout|proxyconnect|EOF'; then echo "govulncheck: its database is not reachable from here; not scanned"; \
+	else echo "$$out"; exit 1; fi
+
+test: deps-test build check ## everything CI runs
+	$(GO) test -timeout 15m ./...
+
+bench: deps-test build ## speed, bytes and memory; figures go to docs/figures.md
+	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),2s) -benchmem $(or $(PKG),./...)
+
+fuzz: deps ## every fuzz target for FUZZTIME (10s) each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+clean: ## remove what was built
+	rm -rf bin

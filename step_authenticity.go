@@ -1,0 +1,99 @@
+package limen
+
+import (
+	"fmt"
+
+	"limen/mrtd/authn"
+	"limen/mrtd/lds"
+)
+
+// authenticity is what passive authentication and the comparisons around it say.
+type authenticity struct {
+	checks
+	facts ChipFacts
+}
+
+func (a authenticity) addTo(e *Evidence) {
+	a.checks.addTo(e)
+	e.Chip.SignerCountry, e.Chip.HashAlgorithm, e.Chip.TrustDate = a.facts.SignerCountry, a.facts.HashAlgorithm, a.facts.TrustDate
+}
+
+// judgeAuthenticity proves, or not, who issued what the chip said: passive
+// authentication (Doc 9303-11, 5.1), EF.COM against EF.SOD, DG1 against the
+// printed MRZ.
+func (in *Inspection) judgeAuthenticity(p printed, chip chipReading) authenticity {
+	out := in.authenticate(p, chip)
+	in.tell(StepAuthenticity, out.checks...)
+	return out
+}
+
+func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
+	var out authenticity
+	raw, ok := chip.files[lds.EFSOD.ID]
+	if !ok {
+		for _, name := range []CheckName{CheckSODSignature, CheckCSCAChain, CheckDGHash, CheckMRZChip, CheckChipGenuine} {
+			out.checks = append(out.checks, needs(name, CheckChipRead))
+		}
+		return out
+	}
+	sod, err := lds.ParseSOD(raw)
+	if err != nil {
+		out.checks = checks{fail(CheckSODSignature, because(SODMalformed)), needs(CheckCSCAChain, CheckSODSignature), needs(CheckDGHash, CheckSODSignature)}
+	} else {
+		groups := map[int][]byte{}
+		for n := 1; n <= 16; n++ {
+			if b, ok := chip.files[lds.DG(n).ID]; ok {
+				groups[n] = b
+			}
+		}
+		result := authn.Passive(sod, groups, authn.Options{Store: in.Trust, At: in.Now(), Issuer: p.mrz.Issuer})
+		out.checks = checks{checkOf(CheckSODSignature, result.Signature), checkOf(CheckCSCAChain, result.Chain)}
+		for _, n := range wanted {
+			name := fmt.Sprintf("DG%d", n)
+			verdict, judged := result.Groups[n]
+			if !judged {
+				out.checks = append(out.checks, needs(CheckDGHash, CheckChipRead).of(name))
+				continue
+			}
+			out.checks = append(out.checks, checkOf(CheckDGHash, verdict).of(name))
+		}
+		out.facts = ChipFacts{SignerCountry: result.Signer.Country, HashAlgorithm: result.HashAlgorithm, TrustDate: MomentOf(result.TrustDate)}
+		if com, ok := chip.files[lds.EFCOM.ID]; ok {
+			out.checks = append(out.checks, compareCOM(com, sod))
+		}
+	}
+	out.checks = append(out.checks, compareMRZ(p, chip), notPerformed(CheckChipGenuine, because(NotSupported)))
+	return out
+}
+
+// checkOf takes over a verdict of mrtd/authn, whose words are the same.
+func checkOf(name CheckName, v authn.Verdict) Check {
+	c := Check{Name: name, Status: Status(v.Status)}
+	if v.Code != "" {
+		c.Reasons = []Reason{{Code: ReasonCode(v.Code), Subject: v.Subject}}
+	}
+	if c.Status == "" {
+		c.Status = NotPerformed
+	}
+	return c
+}
+
+func compareCOM(raw []byte, sod *lds.SOD) Check {
+	com, err := lds.ParseCOM(raw)
+	if err != nil {
+		return inconclusive(CheckCOM, because(ChipReadFailed, lds.EFCOM.Name))
+	}
+	return checkOf(CheckCOM, authn.CompareCOM(com, sod))
+}
+
+func compareMRZ(p printed, chip chipReading) Check {
+	raw, ok := chip.files[lds.DG(1).ID]
+	if !ok {
+		return needs(CheckMRZChip, CheckChipRead)
+	}
+	lines, err := lds.ParseDG1(raw)
+	if err != nil {
+		return fail(CheckMRZChip, because(MRZChipMismatch, "DG1"))
+	}
+	return checkOf(CheckMRZChip, authn.CompareMRZ(p.mrz.Lines(), lines))
+}

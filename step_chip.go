@@ -1,0 +1,119 @@
+package limen
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"limen/mrtd"
+	"limen/mrtd/lds"
+)
+
+// chipReading is what the chip gave.
+type chipReading struct {
+	checks
+	files map[uint16][]byte
+	facts ChipFacts
+	spent time.Duration
+}
+
+func (c chipReading) addTo(e *Evidence) {
+	c.checks.addTo(e)
+	groups := c.facts
+	e.Chip.Access, e.Chip.Groups, e.Chip.Commands, e.Chip.Bytes = groups.Access, groups.Groups, groups.Commands, groups.Bytes
+	e.Spent.Chip = c.spent.Milliseconds()
+}
+
+// wanted are the data groups the line needs.
+var wanted = []int{1, 2}
+
+// readChip opens the chip with what is printed on the document and reads the
+// files the line needs. What was read before a chip was lost is kept.
+func (in *Inspection) readChip(ctx context.Context, p printed, can string) chipReading {
+	start := in.Now()
+	out := chipReading{}
+	done := func(c ...Check) chipReading {
+		out.checks, out.spent = c, in.Now().Sub(start)
+		in.tell(StepChip, c...)
+		return out
+	}
+	in.observe(Event{Step: StepChip})
+	if in.Chip == nil {
+		return done(notPerformed(CheckChipAccess, because(ChipReaderAway)), needs(CheckChipRead, CheckChipAccess))
+	}
+	wait, stop := context.WithTimeout(ctx, in.Policy.Times.ChipWait)
+	chip, err := in.Chip.Connect(wait)
+	stop()
+	if err != nil {
+		reason := reasonOf(err, ChipReaderAway)
+		if ctx.Err() != nil {
+			reason = because(CutShort)
+		}
+		return done(inconclusive(CheckChipAccess, reason), needs(CheckChipRead, CheckChipAccess))
+	}
+	defer chip.Close()
+
+	limit, stop := context.WithTimeout(ctx, in.Policy.Times.ChipRead)
+	defer stop()
+	reading, err := mrtd.Read(limit, chip, mrtd.Key{MRZ: p.mrz.KeyMaterial(), CAN: can}, mrtd.Options{
+		Groups: wanted,
+		Progress: func(f lds.File, read, total int) {
+			in.observe(Event{Step: StepChip, Progress: &ReadProgress{f.Name, read, total}})
+		},
+	})
+	out.files = reading.Files
+	out.facts = factsOf(reading)
+	switch {
+	case ctx.Err() != nil:
+		return done(judgeAccess(reading, because(CutShort)), inconclusive(CheckChipRead, because(CutShort)))
+	case errors.Is(err, mrtd.ErrAccessDenied):
+		return done(fail(CheckChipAccess, because(ChipAccessDenied)), needs(CheckChipRead, CheckChipAccess))
+	case errors.Is(err, mrtd.ErrNoApplication):
+		return done(fail(CheckChipAccess, because(ChipNotMRTD)), needs(CheckChipRead, CheckChipAccess))
+	case errors.Is(err, mrtd.ErrChipLost):
+		return done(judgeAccess(reading, because(ChipLost)), inconclusive(CheckChipRead, because(ChipLost)))
+	case err != nil:
+		return done(judgeAccess(reading, because(ChipReadFailed)), inconclusive(CheckChipRead, because(ChipReadFailed)))
+	}
+	return done(judgeAccess(reading, because(ChipReadFailed)), judgeFiles(reading))
+}
+
+// judgeAccess tells how the chip opened. A way weaker than PACE is never
+// silent; if it is not known to have opened, unless says why.
+func judgeAccess(r mrtd.Reading, unless Reason) Check {
+	switch a := r.Access; {
+	case a.Protocol == "":
+		return inconclusive(CheckChipAccess, unless)
+	case a.Protocol == mrtd.ProtocolPACE:
+		return pass(CheckChipAccess)
+	case a.PACE == mrtd.PACEFailed:
+		return pass(CheckChipAccess, because(PACEFailed))
+	case a.Protocol == mrtd.ProtocolNone:
+		return pass(CheckChipAccess, because(NoAccessControl))
+	}
+	return pass(CheckChipAccess, because(PACENotOffered))
+}
+
+func judgeFiles(r mrtd.Reading) Check {
+	var missing []Reason
+	for _, id := range []uint16{lds.EFSOD.ID, lds.DG(1).ID, lds.DG(2).ID} {
+		if _, ok := r.Files[id]; !ok {
+			f, _ := lds.ByID(id)
+			missing = append(missing, because(ChipFileMissing, f.Name))
+		}
+	}
+	if len(missing) > 0 {
+		return fail(CheckChipRead, missing...)
+	}
+	return pass(CheckChipRead)
+}
+
+func factsOf(r mrtd.Reading) ChipFacts {
+	facts := ChipFacts{Access: r.Access.String(), Commands: r.Stats.Commands, Bytes: r.Stats.BytesSent + r.Stats.BytesReceived}
+	for n := 1; n <= 16; n++ {
+		if _, ok := r.Files[lds.DG(n).ID]; ok {
+			facts.Groups = append(facts.Groups, n)
+		}
+	}
+	return facts
+}

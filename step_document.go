@@ -1,0 +1,98 @@
+package limen
+
+import (
+	"time"
+
+	"limen/mrtd/mrz"
+)
+
+// printed is the document as its printed MRZ describes it.
+type printed struct {
+	mrz   mrz.MRZ
+	known bool // the lines are an MRZ at all
+	facts Document
+	check Check
+	spent time.Duration
+}
+
+func (p printed) addTo(e *Evidence) {
+	e.Document = p.facts
+	e.Checks = append(e.Checks, p.check)
+	e.Spent.MRZ = p.spent.Milliseconds()
+}
+
+// readMRZ parses the printed MRZ and judges its check digits (Doc 9303-3, 4.9).
+func (in *Inspection) readMRZ(presented Presented) printed {
+	in.observe(Event{Step: StepDocument})
+	start := in.Now()
+	p := printed{}
+	m, err := mrz.Parse(presented.Lines, start)
+	switch {
+	case err != nil:
+		p.check = inconclusive(CheckMRZ, because(MRZUnreadable))
+	default:
+		p.mrz, p.known = m, true
+		p.check = judgeMRZ(m)
+		var pseudonym Pseudonym
+		if in.Pseudonyms != nil {
+			pseudonym = in.Pseudonyms.Pseudonym(m.Issuer, m.Number)
+		}
+		p.facts = documentFacts(m, pseudonym)
+		in.observe(Event{Step: StepMRZ, MRZ: &m})
+	}
+	p.spent = in.Now().Sub(start)
+	if !presented.At.IsZero() && presented.At.Before(start) {
+		p.spent = in.Now().Sub(presented.At)
+	}
+	in.tell(StepMRZ, p.check)
+	return p
+}
+
+func judgeMRZ(m mrz.MRZ) Check {
+	var wrong, notes []Reason
+	for _, d := range m.Checks {
+		if !d.OK {
+			wrong = append(wrong, because(MRZCheckDigit, string(d.Field)))
+		}
+	}
+	for _, r := range m.Repairs {
+		notes = appendNew(notes, because(MRZRepaired, string(r.Field)))
+	}
+	if len(wrong) > 0 {
+		return fail(CheckMRZ, wrong...)
+	}
+	return pass(CheckMRZ, notes...)
+}
+
+// eligible is whether this gate serves the document, and whether it is still valid.
+type eligible struct {
+	checks
+	serves bool
+}
+
+// judgeEligibility judges type, issuer, nationality and age before anything
+// personal is read or filmed, and the date of expiry. An expired document is
+// still examined: the officer it is referred to needs to know the rest.
+func (in *Inspection) judgeEligibility(p printed) eligible {
+	if !p.known {
+		out := eligible{checks: checks{needs(CheckEligibility, CheckMRZ), needs(CheckExpiry, CheckMRZ)}}
+		in.tell(StepEligibility, out.checks...)
+		return out
+	}
+	now := in.Now()
+	verdict := in.Policy.Eligibility.judge(p.mrz, now)
+	out := eligible{checks: checks{verdict, judgeExpiry(p.mrz, now)}, serves: verdict.Status == Passed}
+	in.tell(StepEligibility, out.checks...)
+	return out
+}
+
+func judgeExpiry(m mrz.MRZ, now time.Time) Check {
+	expired, known := m.Expiry.Expired(now)
+	switch {
+	case !known:
+		return inconclusive(CheckExpiry, because(ExpiryUnknown))
+	case expired:
+		return fail(CheckExpiry, because(DocumentExpired))
+	}
+	return pass(CheckExpiry)
+}

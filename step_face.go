@@ -1,0 +1,140 @@
+package limen
+
+import (
+	"context"
+	"image"
+	"time"
+
+	"limen/mrtd/lds"
+)
+
+// liveFace is what the camera saw.
+type liveFace struct {
+	checks
+	face  LiveFace
+	spent time.Duration
+}
+
+func (f liveFace) addTo(e *Evidence) {
+	f.checks.addTo(e)
+	e.Spent.Face = f.spent.Milliseconds()
+}
+
+// captureFace looks for one live face that is good enough to compare.
+func (in *Inspection) captureFace(ctx context.Context) liveFace {
+	start := in.Now()
+	out := liveFace{}
+	in.observe(Event{Step: StepFace})
+	alive := notPerformed(CheckFaceAlive, because(NotSupported))
+	done := func(c Check) liveFace {
+		out.checks, out.spent = checks{c, alive}, in.Now().Sub(start)
+		in.tell(StepFace, out.checks...)
+		return out
+	}
+	if in.Camera == nil {
+		return done(notPerformed(CheckFace, because(CameraAway)))
+	}
+	limit, stop := context.WithTimeout(ctx, in.Policy.Times.Face)
+	defer stop()
+	face, err := in.Camera.Capture(limit)
+	switch {
+	case ctx.Err() != nil:
+		return done(inconclusive(CheckFace, because(CutShort)))
+	case err != nil:
+		return done(notPerformed(CheckFace, reasonOf(err, CameraAway)))
+	}
+	if best := face.Best(); best != nil {
+		in.observe(Event{Step: StepFace, Live: best})
+	}
+	if why := face.Reasons(); len(why) > 0 {
+		return done(fail(CheckFace, why...))
+	}
+	out.face = face
+	return done(pass(CheckFace))
+}
+
+// portrait is the chip's portrait.
+type portrait struct {
+	checks
+	image image.Image
+}
+
+// decodePortrait decodes DG2's portrait, after its hash was judged and in a
+// process of its own: what a chip holds may be made to crash a decoder.
+func (in *Inspection) decodePortrait(ctx context.Context, chip chipReading) portrait {
+	out := in.decode(ctx, chip)
+	in.tell(StepMatch, out.checks...)
+	if out.image != nil {
+		in.observe(Event{Step: StepMatch, Portrait: out.image})
+	}
+	return out
+}
+
+func (in *Inspection) decode(ctx context.Context, chip chipReading) portrait {
+	raw, ok := chip.files[lds.DG(2).ID]
+	if !ok {
+		return portrait{checks: checks{needs(CheckPortrait, CheckChipRead)}}
+	}
+	dg2, err := lds.ParseDG2(raw)
+	if err != nil || len(dg2.Faces) == 0 {
+		return portrait{checks: checks{fail(CheckPortrait, because(PortraitUnreadable))}}
+	}
+	if in.Portraits == nil {
+		return portrait{checks: checks{notPerformed(CheckPortrait, because(PortraitDecoder))}}
+	}
+	img, err := in.Portraits.Decode(ctx, dg2.Faces[0].Image)
+	switch {
+	case ctx.Err() != nil:
+		return portrait{checks: checks{inconclusive(CheckPortrait, because(CutShort))}}
+	case err != nil:
+		return portrait{checks: checks{inconclusive(CheckPortrait, reasonOf(err, PortraitUnreadable))}}
+	}
+	return portrait{checks{pass(CheckPortrait)}, img}
+}
+
+// matched is the comparison.
+type matched struct {
+	check      Check
+	comparison *Comparison
+}
+
+func (m matched) addTo(e *Evidence) {
+	e.Checks = append(e.Checks, m.check)
+	e.Face = m.comparison
+}
+
+// matchFace compares the live face with the portrait, if the portrait is the
+// issuer's: a face that matches a changed portrait says nothing.
+func (in *Inspection) matchFace(ctx context.Context, proof authenticity, p portrait, live liveFace) matched {
+	out := in.match(ctx, proof, p, live)
+	if out.comparison != nil {
+		in.observe(Event{Step: StepMatch, Match: out.comparison})
+	}
+	in.tell(StepMatch, out.check)
+	return out
+}
+
+func (in *Inspection) match(ctx context.Context, proof authenticity, p portrait, live liveFace) matched {
+	switch {
+	case proof.status(CheckSODSignature, "") != Passed:
+		return matched{check: needs(CheckFaceMatch, CheckSODSignature)}
+	case proof.status(CheckDGHash, "DG2") != Passed:
+		return matched{check: needs(CheckFaceMatch, CheckDGHash)}
+	case p.image == nil:
+		return matched{check: needs(CheckFaceMatch, CheckPortrait)}
+	case live.face == nil:
+		return matched{check: needs(CheckFaceMatch, CheckFace)}
+	}
+	c, err := live.face.Compare(ctx, p.image)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return matched{check: inconclusive(CheckFaceMatch, because(CutShort))}
+	case err != nil:
+		return matched{check: inconclusive(CheckFaceMatch, reasonOf(err, PortraitNoFace))}
+	case c.Score < c.Threshold:
+		return matched{fail(CheckFaceMatch, because(FaceMismatch)), &c}
+	case c.Grade != "operational" && !in.Policy.AcceptDemoModels:
+		return matched{inconclusive(CheckFaceMatch, because(ModelDemo)), &c}
+	}
+	return matched{pass(CheckFaceMatch), &c}
+}

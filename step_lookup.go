@@ -1,0 +1,76 @@
+package limen
+
+import (
+	"context"
+	"slices"
+)
+
+// askLookups asks every database the policy names, all at the same time.
+func (in *Inspection) askLookups(ctx context.Context, p printed) checks {
+	out := make(checks, len(in.Policy.Lookups))
+	asks := make([]func(), len(out))
+	for i, policy := range in.Policy.Lookups {
+		asks[i] = func() { out[i] = in.askLookup(ctx, policy, p) }
+	}
+	together(asks...)
+	in.tell(StepLookup, out...)
+	return out
+}
+
+func (in *Inspection) askLookup(ctx context.Context, policy LookupPolicy, p printed) Check {
+	unanswered := func(code ReasonCode) Check {
+		c := inconclusive(CheckLookup, because(code, policy.Name)).of(policy.Name)
+		if policy.Offline == OfflineAccept {
+			c.Status = NotPerformed
+		}
+		return c
+	}
+	i := slices.IndexFunc(in.Lookups, func(l Lookup) bool { return l.Name() == policy.Name })
+	if i < 0 {
+		return unanswered(LookupUnavailable)
+	}
+	limit, stop := context.WithTimeout(ctx, policy.TimeLimit)
+	defer stop()
+	answer, err := in.Lookups[i].Ask(limit, LookupQuery{p.mrz.DocumentCode, p.mrz.Issuer, p.mrz.Number, p.mrz.Nationality})
+	switch {
+	case err != nil:
+		return unanswered(LookupUnavailable)
+	case answer.Hit && answer.Kind == HitLost:
+		return fail(CheckLookup, because(ReportedLost, policy.Name)).of(policy.Name)
+	case answer.Hit:
+		return fail(CheckLookup, because(StopListHit, policy.Name)).of(policy.Name)
+	case policy.MaxAge > 0 && in.Now().Sub(answer.AsOf) > policy.MaxAge:
+		return unanswered(LookupStale)
+	}
+	return pass(CheckLookup).of(policy.Name)
+}
+
+// earlierChecks is what the history knows of the document.
+type earlierChecks struct {
+	check   Check
+	earlier []Earlier
+}
+
+func (h earlierChecks) addTo(e *Evidence) {
+	e.Checks = append(e.Checks, h.check)
+	e.Earlier = h.earlier
+}
+
+// askHistory asks where this document was checked before.
+func (in *Inspection) askHistory(ctx context.Context, p printed) earlierChecks {
+	out := earlierChecks{check: notPerformed(CheckHistory, because(HistoryAway))}
+	if in.History != nil {
+		earlier, err := in.History.Earlier(ctx, p.facts.Pseudonym, in.Now().Add(-in.Policy.SeenWithin))
+		switch {
+		case err != nil:
+			out.check = inconclusive(CheckHistory, because(HistoryAway))
+		case len(earlier) > 0:
+			out = earlierChecks{pass(CheckHistory, because(SeenBefore)), earlier}
+			in.observe(Event{Step: StepHistory, Earlier: earlier})
+		default:
+			out.check = pass(CheckHistory)
+		}
+	}
+	in.tell(StepHistory, out.check)
+	return out
+}
