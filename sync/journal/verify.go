@@ -1,0 +1,218 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Fault is the first thing found wrong.
+type Fault struct {
+	Index uint64 `json:"index"` // the entry; of a checkpoint the last entry it covers
+	Part  string `json:"part"`  // "leaf", "content", "index", "tree", "checkpoint"
+	What  string `json:"what"`
+}
+
+func (f Fault) String() string { return fmt.Sprintf("entry %d, %s: %s", f.Index, f.Part, f.What) }
+
+// Verdict is what Verify found.
+type Verdict struct {
+	Size        uint64 `json:"size"`
+	Root        Hash   `json:"root"`
+	Erased      uint64 `json:"erased"`
+	Checkpoints int    `json:"checkpoints"` // whose signature and root hold
+	Signed      uint64 `json:"signed"`      // entries that the newest of them covers
+	Fault       *Fault `json:"fault,omitempty"`
+}
+
+// Verify recomputes everything from what is stored: every leaf from body and
+// salt, every hash of the tree from the leaves, every kept checkpoint's root
+// from the tree, and checks the checkpoints' signatures. It stops at the first
+// fault. An error means that it could not find out. report, where given, is
+// told now and then how many entries are done.
+func (j *Journal) Verify(ctx context.Context, report func(done, size uint64)) (Verdict, error) {
+	var v Verdict
+	err := j.view(func(txn *badger.Txn) error {
+		b, err := get(txn, keySize)
+		switch {
+		case errors.Is(err, badger.ErrKeyNotFound) && j.Size() == 0:
+		case err != nil:
+			return fmt.Errorf("cannot read the journal's size: %w", err)
+		default:
+			if v.Size, err = parseUint64(b); err != nil {
+				return corrupt(j.dir, "its size is unreadable", err)
+			}
+		}
+		w := &walk{Journal: j, txn: txn, verdict: &v}
+		return w.run(ctx, report)
+	})
+	return v, err
+}
+
+// walk is one verification: the roots of the complete subtrees so far, left
+// to right, are all of the tree it needs to remember.
+type walk struct {
+	*Journal
+	txn     *badger.Txn
+	verdict *Verdict
+	peaks   []Hash
+}
+
+func (w *walk) run(ctx context.Context, report func(done, size uint64)) error {
+	v := w.verdict
+	for i := range v.Size {
+		if i%256 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if report != nil {
+				report(i, v.Size)
+			}
+		}
+		leaf, err := w.content(i)
+		if err == nil && v.Fault == nil {
+			err = w.tree(i, leaf)
+		}
+		if err == nil && v.Fault == nil {
+			err = w.checkpoint(i + 1)
+		}
+		if err != nil || v.Fault != nil {
+			return err
+		}
+	}
+	v.Root = w.root()
+	if report != nil {
+		report(v.Size, v.Size)
+	}
+	return w.beyond()
+}
+
+func (w *walk) fault(i uint64, part, what string, args ...any) {
+	w.verdict.Fault = &Fault{Index: i, Part: part, What: fmt.Sprintf(what, args...)}
+}
+
+// missing turns a key that is not there into a fault and passes on the rest.
+func (w *walk) missing(err error, i uint64, part, what string) error {
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		w.fault(i, part, "%s is missing", what)
+		return nil
+	}
+	return fmt.Errorf("cannot read entry %d: %s: %w", i, what, err)
+}
+
+// content checks one entry's leaf against body and salt, and its index keys.
+func (w *walk) content(i uint64) (Hash, error) {
+	leaf, err := getHash(w.txn, leafKey(i))
+	if err != nil {
+		return leaf, w.missing(err, i, "leaf", "the leaf")
+	}
+	e, err := readEntry(w.txn, i)
+	if err != nil {
+		return leaf, w.missing(err, i, "content", "its body, salt or time")
+	}
+	if e.Erased {
+		w.verdict.Erased++
+		for _, key := range [][]byte{bodyKey(i), saltKey(i), metaKey(i)} {
+			if _, err := w.txn.Get(key); !errors.Is(err, badger.ErrKeyNotFound) {
+				w.fault(i, "content", "it was erased and something of it is still there")
+			}
+		}
+		return leaf, nil
+	}
+	if Commitment(e.Salt, e.Body) != leaf {
+		w.fault(i, "content", "body and salt are not what the leaf commits to")
+		return leaf, nil
+	}
+	for _, k := range e.Keys {
+		if _, err := w.txn.Get(indexKey(k, e.At, i)); err != nil {
+			return leaf, w.missing(err, i, "index", "an index key")
+		}
+	}
+	return leaf, nil
+}
+
+// tree adds a leaf and compares every hash it completes with the stored one.
+func (w *walk) tree(i uint64, leaf Hash) error {
+	h := tlog.RecordHash(leaf[:])
+	for level := 0; ; level++ {
+		n := int64(i >> level)
+		stored, err := getHash(w.txn, hashKey(tlog.StoredHashIndex(level, n)))
+		if err != nil {
+			return w.missing(err, i, "tree", fmt.Sprintf("hash %d of level %d", n, level))
+		}
+		if stored != h {
+			w.fault(i, "tree", "hash %d of level %d is not the one that follows from the leaves", n, level)
+			return nil
+		}
+		if n&1 == 0 {
+			w.peaks = append(w.peaks, h)
+			return nil
+		}
+		last := len(w.peaks) - 1
+		h, w.peaks = tlog.NodeHash(w.peaks[last], h), w.peaks[:last]
+	}
+}
+
+func (w *walk) root() Hash {
+	if len(w.peaks) == 0 {
+		h, _ := tlog.TreeHash(0, nil)
+		return h
+	}
+	h := w.peaks[len(w.peaks)-1]
+	for k := len(w.peaks) - 2; k >= 0; k-- {
+		h = tlog.NodeHash(w.peaks[k], h)
+	}
+	return h
+}
+
+// checkpoint checks the checkpoint of the first size entries, where kept.
+func (w *walk) checkpoint(size uint64) error {
+	signed, err := get(w.txn, checkpointKey(size))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the checkpoint of size %d: %w", size, err)
+	}
+	c, err := OpenCheckpoint(signed, w.verifier)
+	switch {
+	case err != nil:
+		w.fault(size-1, "checkpoint", "%v", err)
+	case c.Size != size:
+		w.fault(size-1, "checkpoint", "it speaks of %d entries where %d belong", c.Size, size)
+	case c.Root != w.root():
+		w.fault(size-1, "checkpoint", "the device signed another root for the first %d entries", size)
+	default:
+		w.verdict.Checkpoints++
+		w.verdict.Signed = size
+	}
+	return nil
+}
+
+// beyond looks for what only a log that was cut could still hold.
+func (w *walk) beyond() error {
+	v := w.verdict
+	for _, kind := range []byte{'p', 'l', 'b', 's', 'e', 't'} {
+		from := v.Size
+		if kind == 'p' {
+			from++
+		}
+		it := w.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{kind}})
+		it.Seek(numbered(kind, from))
+		found := it.ValidForPrefix([]byte{kind})
+		it.Close()
+		switch {
+		case !found:
+		case kind == 'p':
+			w.fault(v.Size, "checkpoint", "a checkpoint covers more than the %d entries there are: the log was cut", v.Size)
+			return nil
+		default:
+			w.fault(v.Size, "leaf", "something lies beyond the last of %d entries: the log was cut", v.Size)
+			return nil
+		}
+	}
+	return nil
+}
