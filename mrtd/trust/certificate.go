@@ -167,14 +167,16 @@ func (c *Certificate) Link() bool {
 	return c.IsCA() && (!c.SelfIssued() || len(c.AuthorityKeyID) > 0 && len(c.SubjectKeyID) > 0 && !bytes.Equal(c.AuthorityKeyID, c.SubjectKeyID))
 }
 
-// IsCA tells whether c may issue certificates. Version 1 certificates of the
-// first CSCAs have no extensions to say so; being self-issued stands for it.
+// IsCA tells whether c may issue certificates. Key usage decides where it is
+// present: real link certificates sign with their CSCA's key while their basic
+// constraints deny being a CA, and no document signer has keyCertSign. Version
+// 1 certificates of the first CSCAs say neither; being self-issued stands for it.
 func (c *Certificate) IsCA() bool {
 	switch {
-	case c.HasConstraints:
-		return c.CA
 	case c.HasKeyUsage:
 		return c.KeyUsage&KeyCertSign != 0
+	case c.HasConstraints:
+		return c.CA
 	}
 	return c.SelfIssued()
 }
