@@ -30,7 +30,8 @@ var children = map[string]func(){
 	"silent": func() { select {} },
 	"hang": func() {
 		hello()
-		for {
+		for n := 0; ; n++ {
+			_ = n
 		}
 	},
 	"crash":    func() { hello(); portrait.ReadRequest(os.Stdin); panic("hostile") },

@@ -1,0 +1,233 @@
+package matcher
+
+import (
+	"image"
+	"image/color"
+	"log/slog"
+	"math"
+
+	"limen/capture"
+)
+
+// Reason says why a picture of a face is not fit to be judged.
+type Reason string
+
+// The reasons, in the order in which they are named when several weigh alike.
+const (
+	NoFrame      Reason = "camera_unavailable"
+	FaceNotFound Reason = "face_not_found"
+	SeveralFaces Reason = "several_faces"
+	FaceTooSmall Reason = "face_too_small"
+	FaceTurned   Reason = "face_turned"
+	FaceTooDark  Reason = "face_too_dark"
+	TooBright    Reason = "face_too_bright"
+	FaceBlurred  Reason = "face_blurred"
+)
+
+var reasonOrder = []Reason{NoFrame, FaceNotFound, SeveralFaces, FaceTooSmall, FaceTurned, FaceTooDark, TooBright, FaceBlurred}
+
+// Thresholds bound what is fit. The zero value lets everything pass.
+type Thresholds struct {
+	EyeDistance float64 // pixels between the eyes, at least
+	Sharpness   float64 // variance of the Laplacian over the aligned face, at least
+	Yaw         float64 // degrees either way, at most; so Pitch and Roll
+	Pitch       float64
+	Roll        float64
+	Dark        float64 // mean luma of the aligned face, 0 to 255, at least
+	Bright      float64 // and at most
+	// SecondFace is the size of a second face, relative to the largest, from
+	// which two people are in the picture. A face half as large as the first
+	// stands about twice as far away: in a gate that is a second person, and
+	// behind a gate a passer-by.
+	SecondFace float64
+}
+
+// DefaultThresholds suit a gate's camera. 50 pixels between the eyes is where
+// the recogniser's published error rates hold; the others were set on frontal
+// photographs so that none of those is turned away, and on blurred, dimmed
+// and turned copies, which are.
+func DefaultThresholds() Thresholds {
+	return Thresholds{
+		EyeDistance: 50, Sharpness: 30,
+		Yaw: 25, Pitch: 25, Roll: 20,
+		Dark: 40, Bright: 225,
+		SecondFace: 0.5,
+	}
+}
+
+// Quality is what was measured on one picture.
+type Quality struct {
+	EyeDistance float64 // pixels
+	Sharpness   float64
+	// Yaw, Pitch and Roll in degrees are estimates from five landmarks and an
+	// average head, good enough to turn away a turned face and for no more.
+	// Positive: to the person's left, down, and clockwise as seen.
+	Yaw, Pitch, Roll float64
+	Luma             float64 // mean over the aligned face, 0 to 255
+	Score            float64 // 0 to 1, for choosing among fit pictures
+	Reasons          []Reason
+}
+
+// Fit tells whether the picture may be judged.
+func (q Quality) Fit() bool { return len(q.Reasons) == 0 }
+
+// LogValue gives the reasons only.
+func (q Quality) LogValue() slog.Value {
+	return slog.GroupValue(slog.Any("reasons", q.Reasons))
+}
+
+// cropSide is the side of the aligned face that quality is measured on.
+const cropSide = 128
+
+// Assess judges the largest of faces (sorted largest first, as Detect returns
+// them) in img.
+func Assess(img image.Image, faces []Face, t Thresholds) Quality {
+	var q Quality
+	if len(faces) == 0 {
+		q.Reasons = []Reason{FaceNotFound}
+		return q
+	}
+	face := faces[0]
+	toCrop, err := Align(face.Landmarks, cropSide)
+	if err != nil {
+		q.Reasons = []Reason{FaceNotFound}
+		return q
+	}
+	q.EyeDistance = face.EyeDistance()
+	q.Yaw, q.Pitch, q.Roll = pose(face.Landmarks)
+	crop := alignedLuma(img, toCrop)
+	q.Luma, q.Sharpness = mean(crop), sharpness(crop)
+
+	add := func(bad bool, r Reason) {
+		if bad {
+			q.Reasons = append(q.Reasons, r)
+		}
+	}
+	add(t.SecondFace > 0 && len(faces) > 1 && faces[1].Box.Side() > t.SecondFace*face.Box.Side(), SeveralFaces)
+	add(q.EyeDistance < t.EyeDistance, FaceTooSmall)
+	turn := max(over(q.Yaw, t.Yaw), over(q.Pitch, t.Pitch), over(q.Roll, t.Roll))
+	add(turn > 1, FaceTurned)
+	add(q.Luma < t.Dark, FaceTooDark)
+	add(t.Bright > 0 && q.Luma > t.Bright, TooBright)
+	add(q.Sharpness < t.Sharpness, FaceBlurred)
+
+	q.Score = reach(q.EyeDistance, 2*t.EyeDistance) * reach(q.Sharpness, 4*t.Sharpness) * (1 - min(turn, 1)/2) * min(max(face.Score, 0), 1)
+	return q
+}
+
+func over(v, limit float64) float64 {
+	if limit <= 0 {
+		return 0
+	}
+	return math.Abs(v) / limit
+}
+
+func reach(v, enough float64) float64 {
+	if enough <= 0 {
+		return 1
+	}
+	return min(v/enough, 1)
+}
+
+// pose estimates the head's turn from where the nose tip lies between eyes and
+// mouth: turning moves the tip, which stands about 0.4 eye distances before
+// the plane of the others.
+func pose(l [5]Point) (yaw, pitch, roll float64) {
+	const protrusion = 0.4
+	// Of Reference: height of the nose tip between eyes and mouth, and that
+	// distance in eye distances.
+	const noseHeight, faceHeight = 0.4927, 0.9891
+	ex, ey := l[LeftEye].X-l[RightEye].X, l[LeftEye].Y-l[RightEye].Y
+	e := math.Hypot(ex, ey)
+	if e == 0 {
+		return 90, 90, 0
+	}
+	ux, uy := ex/e, ey/e // along the eyes; (-uy, ux) is down the face
+	rel := func(p Point) (along, down float64) {
+		x, y := p.X-(l[RightEye].X+l[LeftEye].X)/2, p.Y-(l[RightEye].Y+l[LeftEye].Y)/2
+		return x*ux + y*uy, -x*uy + y*ux
+	}
+	noseX, noseY := rel(l[NoseTip])
+	_, mouthY := rel(Point{(l[RightMouthCorner].X + l[LeftMouthCorner].X) / 2, (l[RightMouthCorner].Y + l[LeftMouthCorner].Y) / 2})
+	degrees := func(tan float64) float64 { return math.Atan(tan) * 180 / math.Pi }
+	yaw = degrees(noseX / e / protrusion)
+	if mouthY <= 0 { // a mouth above the eyes: nothing that may pass
+		return yaw, 90, math.Atan2(ey, ex) * 180 / math.Pi
+	}
+	pitch = degrees((noseY/mouthY - noseHeight) * faceHeight / protrusion)
+	return yaw, pitch, math.Atan2(ey, ex) * 180 / math.Pi
+}
+
+// alignedLuma is the aligned face in gray, cropSide squared. Where the picture
+// is larger than the crop, several samples are averaged, so that sharpness
+// does not grow with distance to the camera by aliasing.
+func alignedLuma(img image.Image, toCrop Similarity) []float64 {
+	luma, inv := lumaOf(img), toCrop.Inverse()
+	n := min(max(int(math.Ceil(math.Hypot(inv.A, inv.B))), 1), 8)
+	out := make([]float64, cropSide*cropSide)
+	for y := range cropSide {
+		for x := range cropSide {
+			var sum float64
+			for k := range n * n {
+				p := inv.Apply(Point{
+					float64(x) + (float64(k%n)+0.5)/float64(n) - 0.5,
+					float64(y) + (float64(k/n)+0.5)/float64(n) - 0.5,
+				})
+				sum += bilinear(luma, img.Bounds(), p)
+			}
+			out[y*cropSide+x] = sum / float64(n*n)
+		}
+	}
+	return out
+}
+
+// lumaOf reads a picture's luma as 0 to 255 whatever its range or kind.
+func lumaOf(img image.Image) func(x, y int) float64 {
+	switch img := img.(type) {
+	case *capture.Frame: // video range
+		return func(x, y int) float64 { return (float64(img.Y[img.YOffset(x, y)]) - 16) * 255 / 219 }
+	case *image.YCbCr:
+		return func(x, y int) float64 { return float64(img.Y[img.YOffset(x, y)]) }
+	case *image.Gray:
+		return func(x, y int) float64 { return float64(img.Pix[img.PixOffset(x, y)]) }
+	case *image.RGBA:
+		return func(x, y int) float64 {
+			i := img.PixOffset(x, y)
+			return 0.299*float64(img.Pix[i]) + 0.587*float64(img.Pix[i+1]) + 0.114*float64(img.Pix[i+2])
+		}
+	}
+	return func(x, y int) float64 { return float64(color.GrayModel.Convert(img.At(x, y)).(color.Gray).Y) }
+}
+
+// bilinear samples luma at p; beyond the edge the edge repeats.
+func bilinear(luma func(x, y int) float64, b image.Rectangle, p Point) float64 {
+	px := min(max(p.X, 0), float64(b.Dx()-1))
+	py := min(max(p.Y, 0), float64(b.Dy()-1))
+	x0, y0 := int(px), int(py)
+	x1, y1 := min(x0+1, b.Dx()-1), min(y0+1, b.Dy()-1)
+	fx, fy := px-float64(x0), py-float64(y0)
+	x0, x1, y0, y1 = x0+b.Min.X, x1+b.Min.X, y0+b.Min.Y, y1+b.Min.Y
+	return (luma(x0, y0)*(1-fx)+luma(x1, y0)*fx)*(1-fy) + (luma(x0, y1)*(1-fx)+luma(x1, y1)*fx)*fy
+}
+
+func mean(v []float64) float64 {
+	var sum float64
+	for _, x := range v {
+		sum += x
+	}
+	return sum / float64(len(v))
+}
+
+// sharpness is the variance of the Laplacian over the inner face: eyes to
+// mouth, where there is always structure, and no background.
+func sharpness(crop []float64) float64 {
+	var sum, sq, n float64
+	for y := cropSide * 35 / 100; y < cropSide*90/100; y++ {
+		for x := cropSide * 20 / 100; x < cropSide*80/100; x++ {
+			i := y*cropSide + x
+			l := crop[i-1] + crop[i+1] + crop[i-cropSide] + crop[i+cropSide] - 4*crop[i]
+			sum, sq, n = sum+l, sq+l*l, n+1
+		}
+	}
+	return sq/n - sum/n*sum/n
+}
