@@ -155,8 +155,12 @@ type pace struct {
 func (p pace) choose(password Password) error {
 	data := ber.Encode(0x80, oidValue(p.v.OID))
 	data = append(data, ber.Encode(0x83, []byte{password.reference})...)
-	if p.v.Ambiguous {
-		data = append(data, ber.Encode(0x84, big.NewInt(int64(p.v.ParameterID)).FillBytes(make([]byte, 1)))...)
+	if p.v.Ambiguous && p.v.ParameterID >= 0 {
+		id := big.NewInt(int64(p.v.ParameterID)).Bytes()
+		if len(id) == 0 {
+			id = []byte{0}
+		}
+		data = append(data, ber.Encode(0x84, id)...)
 	}
 	c := apdu.MSE(0xC1, 0xA4, data)
 	r, err := apdu.Send(p.ctx, p.card, c)

@@ -1,0 +1,240 @@
+// Package chipsim is a software passport: a chip that answers command APDUs
+// from the files and keys of a Passport, and checks what it is sent as strictly
+// as Doc 9303-10 and -11 let a chip be.
+//
+//	command -> field -> secure messaging -> instruction -> response
+//
+// It stands where a real chip would, behind any reader that carries APDUs. The
+// secure messaging, BAC and PACE of its side are written apart from the
+// reader's in package access; only ciphers and key derivation are shared. It
+// has no chip or active authentication yet.
+package chipsim
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"limen/mrtd/apdu"
+	"limen/mrtd/lds"
+)
+
+// Options change how the chip behaves. The zero value is a well-behaved chip
+// with extended length.
+type Options struct {
+	// Random is the chip's source of nonces and keys; nil is crypto/rand.
+	Random io.Reader
+	// ShortOnly is a chip without extended length fields.
+	ShortOnly bool
+	Faults    Faults
+}
+
+// Faults are ways in which real chips and their holders misbehave.
+type Faults struct {
+	// GoneAfter takes the chip out of the field once it has answered that many
+	// commands; 0 never, negative at once.
+	GoneAfter int
+	// CardAccess, when set, is answered to every attempt to select or read EF.CardAccess.
+	CardAccess apdu.StatusWord
+	// PACEFails answers 6300 to the last step of PACE whatever the token.
+	PACEFails bool
+	// LeRefused answers LeStatus to a READ BINARY that expects more than so
+	// many plain bytes; 0 refuses none.
+	LeRefused int
+	// LeStatus is 6700 when zero; 6C00 names LeRefused as the right Le.
+	LeStatus apdu.StatusWord
+	// BareErrors sends error status words outside secure messaging and keeps
+	// the session, its counter moved on, as some chips do.
+	BareErrors bool
+	// BareErrorsEnd sends error status words outside secure messaging and ends the session.
+	BareErrorsEnd bool
+	// NoSFI answers 6A86 to a READ BINARY by short file identifier.
+	NoSFI bool
+}
+
+// Seen counts what the chip was sent.
+type Seen struct {
+	Commands    int
+	Selects     int
+	Reads       int
+	Protected   int // commands under secure messaging
+	SMErrors    int // commands whose protection did not verify
+	BAC, PACE   int // sessions opened
+	Refused     int // wrong passwords
+	LongestLe   int // of a READ BINARY, plain bytes
+	LongestAPDU int // raw command bytes
+}
+
+// Card is the chip in or out of a reader's field. It is used by one caller at a time.
+type Card struct {
+	p    Passport
+	opt  Options
+	seen Seen
+	left int // commands until the chip leaves the field; -1 for never
+	gone bool
+	state
+}
+
+// state is what a chip forgets when it loses power.
+type state struct {
+	inApplication bool
+	current       []byte // the current elementary file; nil for none
+	opened        bool   // access control passed
+	sm            *secure
+	challenge     []byte // for EXTERNAL AUTHENTICATE, good for one try
+	pace          *paceRun
+}
+
+// New puts a passport's chip into the field.
+func New(p Passport, opt Options) *Card {
+	if opt.Random == nil {
+		opt.Random = rand.Reader
+	}
+	c := &Card{p: p, opt: opt}
+	c.Enter()
+	return c
+}
+
+// Format prints none of the passport's content.
+func (c *Card) Format(f fmt.State, _ rune) { io.WriteString(f, "software passport (redacted)") }
+
+// LogValue redacts the card in logs.
+func (c *Card) LogValue() slog.Value { return slog.StringValue("software passport (redacted)") }
+
+// Reset is loss of power: the session and every selection are forgotten.
+func (c *Card) Reset() { c.state = state{} }
+
+// Enter brings the chip back into the field, powered up anew.
+func (c *Card) Enter() {
+	c.Reset()
+	c.gone, c.left = false, -1
+	if n := c.opt.Faults.GoneAfter; n != 0 {
+		c.left = max(n, 0)
+	}
+}
+
+// Seen returns what the chip has been sent since New.
+func (c *Card) Seen() Seen { return c.seen }
+
+// goneError is what a transport says when the chip left its field.
+type goneError struct{}
+
+func (goneError) Error() string  { return "chipsim: the chip is not in the field" }
+func (goneError) CardGone() bool { return true }
+
+// Transmit answers one command. Its error has CardGone true when the chip is
+// out of the field; a command the chip declines is an answer, no error.
+func (c *Card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c.left == 0 {
+		c.Reset()
+		c.gone, c.left = true, -1
+	}
+	if c.gone {
+		return nil, goneError{}
+	}
+	if c.left > 0 {
+		c.left--
+	}
+	c.seen.Commands++
+	c.seen.LongestAPDU = max(c.seen.LongestAPDU, len(command))
+	return c.answer(command).Encode(), nil
+}
+
+// answer takes a command through secure messaging to its instruction and back.
+func (c *Card) answer(raw []byte) apdu.Response {
+	cmd, err := apdu.ParseCommand(raw)
+	if err != nil || (c.opt.ShortOnly && isExtended(raw)) {
+		c.endSession()
+		return status(apdu.WrongLength)
+	}
+	switch cmd.CLA {
+	case 0x00, 0x10:
+		// A plain command ends the session (9.8.3); it then runs without rights.
+		c.endSession()
+		return c.dispatch(cmd)
+	case 0x0C:
+	default:
+		c.endSession()
+		return status(apdu.WrongCLA)
+	}
+	c.seen.Protected++
+	if c.sm == nil {
+		return status(apdu.SMObjectsIncorrect)
+	}
+	sm := c.sm
+	plain, sw := sm.open(cmd)
+	if sw != apdu.Success {
+		c.seen.SMErrors++
+		c.endSession()
+		return status(sw)
+	}
+	r := c.dispatch(plain)
+	if n := sm.sealedLen(len(r.Data)); n > 256 && !isExtended(raw) {
+		r = status(apdu.WrongLength) // does not fit a short response
+	}
+	sealed := sm.seal(plain, r)
+	if bad := r.SW != apdu.Success && len(r.Data) == 0; bad {
+		switch {
+		case c.opt.Faults.BareErrors:
+			return status(r.SW)
+		case c.opt.Faults.BareErrorsEnd:
+			c.endSession()
+			return status(r.SW)
+		}
+	}
+	return sealed
+}
+
+// isExtended tells an extended command by its first length byte being zero
+// with more behind it.
+func isExtended(raw []byte) bool { return len(raw) > 5 && raw[4] == 0 }
+
+// endSession deletes the keys and takes back the rights they gave.
+func (c *Card) endSession() {
+	if c.sm != nil {
+		c.sm, c.opened, c.current = nil, false, nil
+	}
+}
+
+func status(sw apdu.StatusWord) apdu.Response { return apdu.Response{SW: sw} }
+
+func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
+	if cmd.CLA&0x10 != 0 && cmd.INS != 0x86 {
+		return status(apdu.ChainingUnsupported)
+	}
+	if cmd.INS != 0x86 {
+		// Any other command breaks a PACE run; MSE:SET AT starts one anew.
+		c.pace = nil
+	}
+	challenge := c.challenge
+	c.challenge = nil
+	switch cmd.INS {
+	case 0xA4:
+		c.seen.Selects++
+		return c.selectFile(cmd)
+	case 0xB0, 0xB1:
+		c.seen.Reads++
+		c.seen.LongestLe = max(c.seen.LongestLe, cmd.Le)
+		return c.readBinary(cmd)
+	case 0x84:
+		return c.getChallenge(cmd)
+	case 0x82:
+		return c.externalAuthenticate(cmd, challenge)
+	case 0x22:
+		return c.setTemplate(cmd)
+	case 0x86:
+		return c.generalAuthenticate(cmd)
+	}
+	return status(apdu.WrongINS)
+}
+
+// open tells whether the file may be touched: EF.CardAccess always, everything
+// else once access control has passed, or at once where the chip has none.
+func (c *Card) mayRead(f lds.File) bool {
+	return f.FID == lds.EFCardAccess.FID || c.opened || (!c.p.BAC && len(c.p.PACE) == 0)
+}

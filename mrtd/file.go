@@ -1,0 +1,225 @@
+package mrtd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"limen/mrtd/access"
+	"limen/mrtd/apdu"
+	"limen/mrtd/ber"
+	"limen/mrtd/lds"
+)
+
+// Sizes beyond which a file is not read: portraits and fingerprints run to
+// tens of kilobytes, everything else to a few. A length field may say anything.
+const (
+	maxImageFile = 200 << 10 // DG2, DG3, DG4, DG5, DG7
+	maxFile      = 64 << 10
+)
+
+func sizeLimit(f lds.File) int {
+	switch f.Group {
+	case 2, 3, 4, 5, 7:
+		return maxImageFile
+	}
+	return maxFile
+}
+
+// backOff is the ladder of read lengths for chips that do not bear a full
+// response: some answer 6700, 6282 or 6F00 above 224 or 192 bytes. Before its
+// first step come the most that a short APDU carries.
+var backOff = [...]int{224, 192, 160, 128, 96, 64}
+
+// files reads whole files over a channel. Its fields change as it learns what
+// the chip bears; reader.reopen replaces the channel.
+type files struct {
+	channel  apdu.Card
+	block    int  // plain bytes to ask for in one command
+	short    int  // the most of them that a short APDU carries
+	noSFI    bool // the chip wants files selected
+	progress func(file lds.File, read, total int)
+}
+
+// newFiles sizes the reads: maxLe is the longest raw response data, of which
+// secure messaging takes its share.
+func newFiles(channel apdu.Card, maxLe int, opt Options) *files {
+	block, short := maxLe, 256
+	if s, ok := channel.(*access.Session); ok {
+		block, short = s.MaxPlain(maxLe), s.MaxPlain(256)
+	}
+	return &files{channel: channel, block: block, short: short, progress: opt.Progress}
+}
+
+// errFile is content that is no file of the kind it should be.
+type errFile struct{ reason string }
+
+func (e *errFile) Error() string { return e.reason }
+
+// read reads one file. The first response tells the length, so that no command
+// is spent on the header alone.
+func (s *files) read(ctx context.Context, f lds.File) ([]byte, error) {
+	data, err := s.first(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	last := len(data)
+	for {
+		total, whole, err := extent(f, data)
+		if err != nil {
+			return nil, err
+		}
+		if s.progress != nil {
+			s.progress(f, len(data), total)
+		}
+		if whole {
+			return data[:total:total], nil
+		}
+		s.learn(total, len(data), last)
+		want := s.block
+		if total > 0 {
+			want = min(want, total-len(data))
+		}
+		more, err := s.at(ctx, len(data), want)
+		if err != nil {
+			return nil, err
+		}
+		if len(more) == 0 {
+			return nil, &errFile{fmt.Sprintf("the file ends after %d bytes, before its stated length", len(data))}
+		}
+		data, last = append(data, more...), len(more)
+	}
+}
+
+// learn takes a response that was short though the file went on, as after
+// 6Cxx, for the most that the chip gives at once.
+func (s *files) learn(total, have, last int) {
+	if total > have && have <= apdu.MaxShortOffset && last >= backOff[len(backOff)-1] {
+		s.block = min(s.block, last)
+	}
+}
+
+// extent tells a file's length from its first bytes, 0 while unknown, and
+// whether all of it is there.
+func extent(f lds.File, data []byte) (total int, whole bool, err error) {
+	tag, length, header, indefinite, err := ber.ParseHeader(data)
+	limit := sizeLimit(f)
+	switch {
+	case errors.Is(err, ber.ErrTruncated):
+		return 0, false, nil
+	case err != nil:
+		return 0, false, &errFile{"its header is malformed"}
+	case tag != f.Tag:
+		return 0, false, &errFile{fmt.Sprintf("tag %X where %X belongs", tag, f.Tag)}
+	case indefinite: // its end shows only once it has come
+		t, _, err := ber.Next(data)
+		if err == nil {
+			return len(t.Raw), true, nil
+		}
+		if !errors.Is(err, ber.ErrTruncated) || len(data) > limit {
+			return 0, false, &errFile{fmt.Sprintf("no end within %d bytes", limit)}
+		}
+		return 0, false, nil
+	case length > limit:
+		return 0, false, &errFile{fmt.Sprintf("a length of %d bytes is beyond the %d that are read", length, limit)}
+	}
+	total = header + length
+	return total, len(data) >= total, nil
+}
+
+// first makes the file current and reads its start: by short identifier in one
+// command, or by SELECT where the chip does not bear that.
+func (s *files) first(ctx context.Context, f lds.File) ([]byte, error) {
+	if !s.noSFI {
+		data, err := s.attempt(ctx, s.block, func(n int) apdu.Command { return apdu.ReadBinarySFI(f.SFI, n) })
+		var status *apdu.StatusError
+		if !errors.As(err, &status) || status.SW == apdu.SecurityStatus {
+			return data, err
+		}
+	}
+	if f.MasterFile {
+		// Where another program left the chip in an application.
+		if r, err := apdu.Send(ctx, s.channel, apdu.SelectMF()); err != nil {
+			return nil, err
+		} else if r.SW == apdu.WrongINS || r.SW == apdu.WrongCLA {
+			return nil, r.Check(apdu.SelectMF())
+		}
+	}
+	c := apdu.SelectFile(f.FID)
+	r, err := apdu.Send(ctx, s.channel, c)
+	if err == nil {
+		err = r.Check(c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := s.at(ctx, 0, s.block)
+	if err == nil && len(data) > 0 && !f.MasterFile {
+		s.noSFI = true
+	}
+	return data, err
+}
+
+// at reads up to n bytes of the current file from an offset.
+func (s *files) at(ctx context.Context, offset, n int) ([]byte, error) {
+	return s.attempt(ctx, n, func(n int) apdu.Command {
+		if offset > apdu.MaxShortOffset {
+			n = min(n+1+len(ber.EncodeLength(n)), s.block) // room for DO'53'
+		}
+		return apdu.ReadBinary(offset, n)
+	})
+}
+
+// attempt sends a READ BINARY for n bytes, shorter ones while the chip refuses
+// the length. An error of status is a *apdu.StatusError, so that the caller
+// sees what the chip said to the shortest.
+func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Command) ([]byte, error) {
+	for {
+		c := command(n)
+		r, err := apdu.Send(ctx, s.channel, c)
+		var bare *access.PlainStatusError
+		if errors.As(err, &bare) && aboutLength(bare.SW) {
+			// The chip may have kept the session; if not, it says so next.
+			if shorter, ok := s.shorter(n); ok {
+				n = shorter
+				continue
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case r.SW == apdu.Success, r.SW == apdu.EndOfFile && len(r.Data) > 0:
+			data, err := apdu.BinaryData(c, r.Data)
+			if err != nil {
+				return nil, &errFile{"the response to READ BINARY is malformed"}
+			}
+			return data, nil
+		case aboutLength(r.SW):
+			shorter, ok := s.shorter(n)
+			if !ok {
+				return nil, r.Check(c)
+			}
+			n = shorter
+		default:
+			return nil, r.Check(c)
+		}
+	}
+}
+
+// shorter is the next length down the ladder from n, which becomes the most to ask for.
+func (s *files) shorter(n int) (int, bool) {
+	for _, step := range append([]int{s.short}, backOff[:]...) {
+		if step < n && step <= s.short {
+			s.block = min(s.block, step)
+			return step, true
+		}
+	}
+	return 0, false
+}
+
+// aboutLength tells the answers that chips give to a length they do not bear.
+func aboutLength(sw apdu.StatusWord) bool {
+	_, otherLe := sw.CorrectLe()
+	return otherLe || sw == apdu.WrongLength || sw == apdu.EndOfFile || sw == apdu.NoDiagnosis
+}

@@ -1,0 +1,135 @@
+// Package mrtd reads the chip of a travel document: which files lie on it, and
+// how access to them was gained (Doc 9303-10, -11). The sequence is one
+// function, Read:
+//
+//	EF.CardAccess -> PACE, else BAC -> EF.COM, EF.SOD, DG1 -> DG14, DG15 -> DG2 -> the rest
+//
+// It returns bytes and how they came. What they mean is package lds's, whether
+// they are genuine packages trust's and authn's. It starts no goroutine, opens
+// no device and asks no clock.
+package mrtd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"limen/mrtd/apdu"
+	"limen/mrtd/lds"
+)
+
+// Errors a caller acts on. Every other error says what could not be read.
+var (
+	// ErrAccessDenied: the key at hand does not open this chip. The MRZ was
+	// misread, the CAN mistyped, or the document's print and chip do not belong together.
+	ErrAccessDenied = errors.New("mrtd: the key does not open this chip")
+	// ErrChipLost: the chip left the field or stopped answering. Present it again.
+	ErrChipLost = errors.New("mrtd: the chip was lost")
+	// ErrNoApplication: the chip carries no eMRTD application; it is no passport's.
+	ErrNoApplication = errors.New("mrtd: the chip has no eMRTD application")
+)
+
+// Key opens a chip. It prints as redacted.
+type Key struct {
+	// MRZ is document number, date of birth and date of expiry, each with its
+	// check digit, as mrz.MRZ.KeyMaterial gives it.
+	MRZ string
+	// CAN is the card access number. Where it is given PACE tries it first, and
+	// the MRZ after it: a mistyped CAN must not cost the traveller a second visit.
+	CAN string
+}
+
+const redactedKey = "chip key (redacted)"
+
+// Format prints no character of the key, whatever the verb.
+func (Key) Format(f fmt.State, _ rune) { io.WriteString(f, redactedKey) }
+
+// LogValue redacts the key in logs.
+func (Key) LogValue() slog.Value { return slog.StringValue(redactedKey) }
+
+// MarshalText redacts the key in encoders.
+func (Key) MarshalText() ([]byte, error) { return []byte(redactedKey), nil }
+
+// Options choose what is read and how. The zero value reads EF.COM, EF.SOD,
+// DG1, DG2, and DG14 and DG15 where EF.COM lists them, in short APDUs.
+type Options struct {
+	// Groups are the data groups wanted. DG1 and DG2 are tried in any case
+	// where they are wanted; others only where EF.COM lists them, or cannot be
+	// read. EF.COM is not signed: compare it with EF.SOD before believing that
+	// a group is absent. Nil is 1, 2, 14 and 15.
+	Groups []int
+	// MaxLe is the longest response data, in bytes, that reader and chip bear:
+	// above 256 reads use extended length. 0 is what the card says of itself
+	// (apdu.Limited), else 256.
+	MaxLe int
+	// Random supplies nonces and ephemeral keys; nil is crypto/rand.
+	Random io.Reader
+	// Progress, where set, is called after every response with how much of a
+	// file has come; total is 0 until the file's length is known.
+	Progress func(file lds.File, read, total int)
+	// OnFile, where set, is called with each file as soon as it is whole, so
+	// that EF.SOD and DG1 can be judged while DG2 still travels. It must not
+	// keep the chip waiting, and must not change data.
+	OnFile func(file lds.File, data []byte)
+}
+
+// States of PACE in Access. Anything but PACESucceeded with Protocol "BAC" or
+// "none" is a weaker opening than the chip may offer, and why.
+const (
+	PACENotOffered  = "not_offered" // EF.CardAccess absent, unreadable, or without PACE
+	PACEUnsupported = "unsupported" // offered only in variants that are not implemented
+	PACESucceeded   = "succeeded"
+	PACEFailed      = "failed" // offered and tried in vain: what followed is a fallback
+)
+
+// Protocols in Access.
+const (
+	ProtocolPACE = "PACE"
+	ProtocolBAC  = "BAC"
+	ProtocolNone = "none" // the chip gave its files without access control
+)
+
+// Access is how the chip was opened. It proves that chip and reader share the
+// printed key, and nothing about who made the chip.
+type Access struct {
+	Protocol    string // ProtocolPACE, ProtocolBAC, ProtocolNone; empty when it was not opened
+	PACE        string // one of the states above
+	PACEProblem string // why PACE failed; holds nothing of the document
+	Password    string // "CAN" or "MRZ"
+	OID         string // of the PACE protocol
+	ParameterID int    // of PACE's domain parameters (Doc 9303-11, table 12)
+	Curve       string // of PACE; empty for unnamed parameters
+	Cipher      string // of secure messaging
+}
+
+// FileFailure is a file that could not be read.
+type FileFailure struct {
+	File   lds.File
+	Status apdu.StatusWord // what the chip answered; 0 where that was not the trouble
+	Reason string          // for people; holds nothing of the document
+}
+
+// Reading is what came from the chip. It prints as redacted.
+type Reading struct {
+	// Files holds whole files by file identifier, outer tag included and
+	// padding behind it cut off.
+	Files    map[uint16][]byte
+	Access   Access
+	Failures []FileFailure
+	Stats    apdu.Stats
+	// Channel is the opened chip, for active and chip authentication. It is
+	// nil where the chip was not opened, and good until the chip leaves.
+	Channel apdu.Card
+}
+
+// Format prints how much was read and nothing of it.
+func (r Reading) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "reading of %d files by %q, %d failures (content redacted)", len(r.Files), r.Access.Protocol, len(r.Failures))
+}
+
+// LogValue redacts the reading in logs.
+func (r Reading) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
+
+// MarshalText redacts the reading in encoders that would take its fields.
+func (r Reading) MarshalText() ([]byte, error) { return fmt.Append(nil, r), nil }
