@@ -1,0 +1,274 @@
+// Package wire is what devices and the centre say to each other over MQTT:
+// the topics and the payloads. wire.cddl is its schema.
+//
+//	limen/v1/<device>/entries   device → centre   Batch: journal entries, and the device's checkpoint over them
+//	limen/v1/<device>/status    device → centre   Status: retained birth, last will
+//	limen/v1/<device>/receipt   centre → device   Answer: a signed receipt, or why there is none
+//
+// Payloads are deterministic CBOR (RFC 8949, 4.2.1), versioned and strictly
+// read: unknown keys, indefinite lengths and anything over its bound are
+// refused before it is allocated.
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// Version of the payloads; a reader takes no other.
+const Version = 1
+
+// Bounds. A message fits a broker's usual limit of 1 MiB.
+const (
+	MaxMessage    = 768 << 10 // bytes of one payload
+	MaxEntries    = 256       // entries of one batch
+	MaxBatchBytes = 512 << 10 // bytes of bodies in one batch, unless it has a single entry
+	MaxBody       = 128 << 10 // bytes of one body
+	maxNote       = 4 << 10   // bytes of a signed note
+	maxWord       = 200       // bytes of a text
+	hashSize      = 32        // bytes of a leaf
+)
+
+// Kind is what a payload, and the last part of its topic, is.
+type Kind string
+
+// The kinds.
+const (
+	KindEntries Kind = "entries"
+	KindStatus  Kind = "status"
+	KindReceipt Kind = "receipt"
+)
+
+// CheckIdentifier says why s is no name for a device: 1 to 40 of a-z, 0-9 and
+// inner hyphens. Neither MQTT nor NATS gives any of these a meaning.
+func CheckIdentifier(s string) error {
+	if len(s) == 0 || len(s) > 40 {
+		return fmt.Errorf("a device name of %d characters; it has 1 to 40", len(s))
+	}
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.HasPrefix(s, "-") || strings.HasSuffix(s, "-") {
+		return fmt.Errorf("device name %q: use a-z, 0-9 and hyphens inside", s)
+	}
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-') {
+			return fmt.Errorf("device name %q: use a-z, 0-9 and hyphens inside", s)
+		}
+	}
+	return nil
+}
+
+// Topic is the device's topic of one kind.
+func Topic(device string, kind Kind) string { return "limen/v1/" + device + "/" + string(kind) }
+
+// ParseTopic takes a topic apart.
+func ParseTopic(topic string) (device string, kind Kind, err error) {
+	parts := strings.Split(topic, "/")
+	if len(parts) != 4 || parts[0] != "limen" || parts[1] != "v1" {
+		return "", "", errors.New("the topic is not limen/v1/<device>/<kind>")
+	}
+	kind = Kind(parts[3])
+	if kind != KindEntries && kind != KindStatus && kind != KindReceipt {
+		return "", "", errors.New("the topic's kind is none of entries, status, receipt")
+	}
+	return parts[2], kind, CheckIdentifier(parts[2])
+}
+
+// Origin is the name of a device's journal and of the key that signs its
+// checkpoints.
+func Origin(device string) string { return "limen/" + device }
+
+// Entry is a journal entry. An erased one is its leaf alone.
+type Entry struct {
+	Leaf []byte `cbor:"1,keyasint"`           // the commitment, 32 bytes
+	Salt []byte `cbor:"2,keyasint,omitempty"` // 32 bytes
+	Body []byte `cbor:"3,keyasint,omitempty"`
+}
+
+// Batch is consecutive entries and the device's checkpoint of the tree that
+// ends with the last of them.
+type Batch struct {
+	Version    int     `cbor:"1,keyasint"`
+	Kind       Kind    `cbor:"2,keyasint"`
+	Device     string  `cbor:"3,keyasint"`
+	First      uint64  `cbor:"4,keyasint"`
+	Entries    []Entry `cbor:"5,keyasint"`
+	Checkpoint []byte  `cbor:"6,keyasint"` // signed note
+}
+
+// LogValue redacts the bodies.
+func (b Batch) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("device", b.Device), slog.Uint64("first", b.First), slog.Int("entries", len(b.Entries)))
+}
+
+// State is what a device says of itself.
+type State string
+
+// The states. A broker announces Lost, as the device's last will.
+const (
+	StateRunning State = "running"
+	StateStopped State = "stopped"
+	StateLost    State = "lost"
+)
+
+// Status is a device's birth, farewell or last will.
+type Status struct {
+	Version  int    `cbor:"1,keyasint"`
+	Kind     Kind   `cbor:"2,keyasint"`
+	Device   string `cbor:"3,keyasint"`
+	Session  string `cbor:"4,keyasint"` // fresh at each start of the device: a will of an older session says nothing of this one
+	State    State  `cbor:"5,keyasint"`
+	Software string `cbor:"6,keyasint,omitempty"`
+	Size     uint64 `cbor:"7,keyasint,omitempty"` // entries in the journal
+}
+
+// Refusal is why there is no receipt.
+type Refusal string
+
+// The refusals. Only a gap is mended by the device: it sends from where the
+// centre is. The others need a person, and the device keeps everything.
+const (
+	RefusedGap       Refusal = "gap"       // the batch begins beyond what the centre holds
+	RefusedHistory   Refusal = "history"   // what the centre holds was rewritten
+	RefusedSignature Refusal = "signature" // the checkpoint is not signed by the key the centre knows
+	RefusedMalformed Refusal = "malformed"
+	RefusedUnknown   Refusal = "unknown" // no such device is enrolled
+)
+
+// Answer is the centre's word about a batch: a receipt or a refusal.
+type Answer struct {
+	Version int     `cbor:"1,keyasint"`
+	Kind    Kind    `cbor:"2,keyasint"`
+	Device  string  `cbor:"3,keyasint"`
+	Receipt []byte  `cbor:"4,keyasint,omitempty"` // signed note
+	Refusal Refusal `cbor:"5,keyasint,omitempty"`
+	Have    uint64  `cbor:"6,keyasint,omitempty"` // entries the centre holds, with a refusal
+	Detail  string  `cbor:"7,keyasint,omitempty"`
+}
+
+var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
+	enc, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		panic("wire: CBOR encoding options: " + err.Error())
+	}
+	dec, err := cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: MaxEntries, MaxMapPairs: 16, MaxNestedLevels: 5,
+	}.DecMode()
+	if err != nil {
+		panic("wire: CBOR decoding options: " + err.Error())
+	}
+	return enc, dec
+}()
+
+// Encode writes a batch.
+func (b Batch) Encode() ([]byte, error) {
+	b.Version, b.Kind = Version, KindEntries
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	return encoding.Marshal(b)
+}
+
+// Encode writes a status.
+func (s Status) Encode() ([]byte, error) {
+	s.Version, s.Kind = Version, KindStatus
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return encoding.Marshal(s)
+}
+
+// Encode writes an answer.
+func (a Answer) Encode() ([]byte, error) {
+	a.Version, a.Kind = Version, KindReceipt
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	return encoding.Marshal(a)
+}
+
+// DecodeBatch reads a batch and checks every bound.
+func DecodeBatch(b []byte) (Batch, error) { return decode[Batch](b) }
+
+// DecodeStatus reads a status.
+func DecodeStatus(b []byte) (Status, error) { return decode[Status](b) }
+
+// DecodeAnswer reads an answer.
+func DecodeAnswer(b []byte) (Answer, error) { return decode[Answer](b) }
+
+func decode[T interface{ check() error }](b []byte) (T, error) {
+	var v, none T
+	if len(b) > MaxMessage {
+		return none, fmt.Errorf("payload of %d bytes is over the limit of %d", len(b), MaxMessage)
+	}
+	if err := decoding.Unmarshal(b, &v); err != nil {
+		return none, fmt.Errorf("cannot read payload: %w", err)
+	}
+	return v, v.check()
+}
+
+func checkHead(version int, kind, want Kind, device string) error {
+	if version != Version {
+		return fmt.Errorf("payload of version %d where %d belongs: update the older side", version, Version)
+	}
+	if kind != want {
+		return fmt.Errorf("payload of kind %.20q where %q belongs", kind, want)
+	}
+	return CheckIdentifier(device)
+}
+
+func (b Batch) check() error {
+	if err := checkHead(b.Version, b.Kind, KindEntries, b.Device); err != nil {
+		return err
+	}
+	if len(b.Entries) == 0 || len(b.Entries) > MaxEntries {
+		return fmt.Errorf("batch of %d entries; it has 1 to %d", len(b.Entries), MaxEntries)
+	}
+	if b.First > 1<<62 {
+		return fmt.Errorf("batch begins at %d, beyond any journal", b.First)
+	}
+	if len(b.Checkpoint) == 0 || len(b.Checkpoint) > maxNote {
+		return fmt.Errorf("checkpoint of %d bytes; it has 1 to %d", len(b.Checkpoint), maxNote)
+	}
+	for i, e := range b.Entries {
+		erased := len(e.Salt) == 0 && len(e.Body) == 0
+		switch {
+		case len(e.Leaf) != hashSize:
+			return fmt.Errorf("entry %d: leaf of %d bytes; it has %d", b.First+uint64(i), len(e.Leaf), hashSize)
+		case !erased && len(e.Salt) != hashSize:
+			return fmt.Errorf("entry %d: salt of %d bytes; it has %d", b.First+uint64(i), len(e.Salt), hashSize)
+		case !erased && len(e.Body) == 0, len(e.Body) > MaxBody:
+			return fmt.Errorf("entry %d: body of %d bytes; it has 1 to %d", b.First+uint64(i), len(e.Body), MaxBody)
+		}
+	}
+	return nil
+}
+
+func (s Status) check() error {
+	if err := checkHead(s.Version, s.Kind, KindStatus, s.Device); err != nil {
+		return err
+	}
+	if s.State != StateRunning && s.State != StateStopped && s.State != StateLost {
+		return fmt.Errorf("status %.20q is none of %s, %s, %s", s.State, StateRunning, StateStopped, StateLost)
+	}
+	if len(s.Session) == 0 || len(s.Session) > maxWord || len(s.Software) > maxWord {
+		return fmt.Errorf("status with a session of %d and a software of %d bytes; the limit is %d", len(s.Session), len(s.Software), maxWord)
+	}
+	return nil
+}
+
+func (a Answer) check() error {
+	if err := checkHead(a.Version, a.Kind, KindReceipt, a.Device); err != nil {
+		return err
+	}
+	if (len(a.Receipt) == 0) == (a.Refusal == "") {
+		return errors.New("an answer is either a receipt or a refusal")
+	}
+	if len(a.Receipt) > maxNote || len(a.Refusal) > maxWord || len(a.Detail) > maxWord {
+		return fmt.Errorf("answer over its limits: receipt %d, refusal %d, detail %d bytes", len(a.Receipt), len(a.Refusal), len(a.Detail))
+	}
+	return nil
+}
