@@ -19,25 +19,26 @@ type CheckName string
 
 // The checks, in the order of the line.
 const (
-	CheckMRZ          CheckName = "mrz"           // the printed MRZ was read and its check digits hold
-	CheckEligibility  CheckName = "eligibility"   // the policy serves this document and age at this gate
-	CheckExpiry       CheckName = "expiry"        // the document has not expired
-	CheckChipAccess   CheckName = "chip_access"   // the chip opened with what is printed on the document
-	CheckChipRead     CheckName = "chip_read"     // every file the line needs was read
-	CheckSODSignature CheckName = "sod_signature" // passive authentication: EF.SOD is signed by its document signer
-	CheckCSCAChain    CheckName = "csca_chain"    // … and the signer by a CSCA we trust, of the issuing country
-	CheckCOM          CheckName = "com_sod"       // EF.COM lists the groups EF.SOD signs
-	CheckDGHash       CheckName = "dg_hash"       // one per group: its hash is the signed one
-	CheckMRZChip      CheckName = "mrz_chip"      // DG1 says what is printed
-	CheckChipGenuine  CheckName = "chip_genuine"  // active or chip authentication: the chip is no copy
-	CheckFace         CheckName = "face_capture"  // one live face, good enough to compare
-	CheckFaceAlive    CheckName = "face_alive"    // presentation attack detection (ISO/IEC 30107-3)
-	CheckPortrait     CheckName = "portrait"      // the chip's portrait could be decoded
-	CheckFaceMatch    CheckName = "face_match"    // the live face is the portrait's
-	CheckLookup       CheckName = "lookup"        // one per database
-	CheckHistory      CheckName = "history"       // earlier checks of this document
-	CheckRecord       CheckName = "record"        // what was done is stored and cannot be rewritten
-	CheckCompleted    CheckName = "inspection"    // the line ran to its end
+	CheckMRZ          CheckName = "mrz"            // the printed MRZ was read and its check digits hold
+	CheckEligibility  CheckName = "eligibility"    // the policy serves this document and age at this gate
+	CheckExpiry       CheckName = "expiry"         // the document has not expired
+	CheckChipAccess   CheckName = "chip_access"    // the chip opened with what is printed on the document
+	CheckChipRead     CheckName = "chip_read"      // every file the line needs was read
+	CheckSODSignature CheckName = "sod_signature"  // passive authentication: EF.SOD is signed by its document signer
+	CheckCSCAChain    CheckName = "csca_chain"     // … and the signer by a CSCA we trust
+	CheckIssuer       CheckName = "issuer_country" // … and both of the state that issued the document
+	CheckCOM          CheckName = "com_sod"        // EF.COM lists the groups EF.SOD signs
+	CheckDGHash       CheckName = "dg_hash"        // one per group: its hash is the signed one
+	CheckMRZChip      CheckName = "mrz_chip"       // DG1 says what is printed
+	CheckChipGenuine  CheckName = "chip_genuine"   // active or chip authentication: the chip is no copy
+	CheckFace         CheckName = "face_capture"   // one live face, good enough to compare
+	CheckFaceAlive    CheckName = "face_alive"     // presentation attack detection (ISO/IEC 30107-3)
+	CheckPortrait     CheckName = "portrait"       // the chip's portrait could be decoded
+	CheckFaceMatch    CheckName = "face_match"     // the live face is the portrait's
+	CheckLookup       CheckName = "lookup"         // one per database
+	CheckHistory      CheckName = "history"        // earlier checks of this document
+	CheckRecord       CheckName = "record"         // what was done is stored and cannot be rewritten
+	CheckCompleted    CheckName = "inspection"     // the line ran to its end
 )
 
 // Check is one question the line asked and its answer.

@@ -135,7 +135,7 @@ func advice(code ReasonCode) Recommendation {
 		return RecommendHold
 	case FaceMismatch, FaceSeveral, PortraitNoFace:
 		return RecommendIdentify
-	case NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoder, CheckMissing, RecordNotStored:
+	case NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
 		return RecommendServe
 	case MRZUnreadable, MRZCheckDigit, CutShort, ChipLost, ChipNoAnswer, ChipReadFailed,
 		FaceNotFound, FaceTooSmall, FaceBlurred, FaceTurned, FaceTooDark, FaceTooBright:

@@ -80,5 +80,5 @@ func (m *Moment) UnmarshalText(b []byte) error {
 
 // documentFacts keeps of an MRZ what a record may hold.
 func documentFacts(m mrz.MRZ, pseudonym Pseudonym) Document {
-	return Document{Format: string(m.Format), Code: m.DocumentCode, Issuer: m.Issuer, Pseudonym: pseudonym}
+	return Document{Format: m.Layout.String(), Code: m.DocumentCode, Issuer: mrz.Alpha3(m.Issuer), Pseudonym: pseudonym}
 }

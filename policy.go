@@ -74,7 +74,7 @@ type Times struct {
 
 // Validate says what is wrong with a policy, naming the key.
 func (p Policy) Validate() error {
-	known := []CheckName{CheckMRZ, CheckEligibility, CheckExpiry, CheckChipAccess, CheckChipRead, CheckSODSignature, CheckCSCAChain, CheckCOM,
+	known := []CheckName{CheckMRZ, CheckEligibility, CheckExpiry, CheckChipAccess, CheckChipRead, CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckCOM,
 		CheckDGHash, CheckMRZChip, CheckChipGenuine, CheckFace, CheckFaceAlive, CheckPortrait, CheckFaceMatch, CheckHistory}
 	if p.Name == "" {
 		return fmt.Errorf("name: is empty; records name the policy they were decided by")
@@ -121,9 +121,9 @@ func (e Eligibility) judge(m mrz.MRZ, now time.Time) Check {
 	switch {
 	case !covers(e.Documents, m.DocumentCode, true):
 		return fail(CheckEligibility, because(NotEligible, "document_type"))
-	case !covers(e.Issuers, m.Issuer, false):
+	case !covers(e.Issuers, mrz.Alpha3(m.Issuer), false):
 		return fail(CheckEligibility, because(NotEligible, "issuing_state"))
-	case !covers(e.Nationalities, m.Nationality, false):
+	case !covers(e.Nationalities, mrz.Alpha3(m.Nationality), false):
 		return fail(CheckEligibility, because(NotEligible, "nationality"))
 	}
 	if e.MinimumAge > 0 {

@@ -53,6 +53,8 @@ type LiveFace interface {
 	// Compare compares the best frames with a portrait. An Unable with
 	// PortraitNoFace says that the portrait shows no face.
 	Compare(ctx context.Context, portrait image.Image) (Comparison, error)
+	// Close gives up frames and erases templates; Best's picture stays.
+	Close()
 }
 
 // Comparison is a similarity with what is needed to judge it.

@@ -29,25 +29,25 @@ func (in *Inspection) judgeAuthenticity(p printed, chip chipReading) authenticit
 
 func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 	var out authenticity
-	raw, ok := chip.files[lds.EFSOD.ID]
+	raw, ok := chip.files[lds.EFSOD.FID]
 	if !ok {
-		for _, name := range []CheckName{CheckSODSignature, CheckCSCAChain, CheckDGHash, CheckMRZChip, CheckChipGenuine} {
+		for _, name := range []CheckName{CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckMRZChip, CheckChipGenuine} {
 			out.checks = append(out.checks, needs(name, CheckChipRead))
 		}
 		return out
 	}
 	sod, err := lds.ParseSOD(raw)
 	if err != nil {
-		out.checks = checks{fail(CheckSODSignature, because(SODMalformed)), needs(CheckCSCAChain, CheckSODSignature), needs(CheckDGHash, CheckSODSignature)}
+		out.checks = checks{fail(CheckSODSignature, because(SODMalformed)), needs(CheckCSCAChain, CheckSODSignature), needs(CheckIssuer, CheckSODSignature), needs(CheckDGHash, CheckSODSignature)}
 	} else {
 		groups := map[int][]byte{}
 		for n := 1; n <= 16; n++ {
-			if b, ok := chip.files[lds.DG(n).ID]; ok {
+			if b, ok := chip.files[group(n).FID]; ok {
 				groups[n] = b
 			}
 		}
-		result := authn.Passive(sod, groups, authn.Options{Store: in.Trust, At: in.Now(), Issuer: p.mrz.Issuer})
-		out.checks = checks{checkOf(CheckSODSignature, result.Signature), checkOf(CheckCSCAChain, result.Chain)}
+		result := authn.Passive(sod, groups, in.Trust, in.Now())
+		out.checks = checks{checkOf(CheckSODSignature, result.Signature), checkOf(CheckCSCAChain, result.Chain), checkOf(CheckIssuer, authn.CompareIssuer(result.Signer, p.mrz.Issuer))}
 		for _, n := range wanted {
 			name := fmt.Sprintf("DG%d", n)
 			verdict, judged := result.Groups[n]
@@ -58,9 +58,7 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 			out.checks = append(out.checks, checkOf(CheckDGHash, verdict).of(name))
 		}
 		out.facts = ChipFacts{SignerCountry: result.Signer.Country, HashAlgorithm: result.HashAlgorithm, TrustDate: MomentOf(result.TrustDate)}
-		if com, ok := chip.files[lds.EFCOM.ID]; ok {
-			out.checks = append(out.checks, compareCOM(com, sod))
-		}
+		out.checks = append(out.checks, compareCOM(chip, sod))
 	}
 	out.checks = append(out.checks, compareMRZ(p, chip), notPerformed(CheckChipGenuine, because(NotSupported)))
 	return out
@@ -78,16 +76,20 @@ func checkOf(name CheckName, v authn.Verdict) Check {
 	return c
 }
 
-func compareCOM(raw []byte, sod *lds.SOD) Check {
+func compareCOM(chip chipReading, sod *lds.SOD) Check {
+	raw, ok := chip.files[lds.EFCOM.FID]
+	if !ok {
+		return checkOf(CheckCOM, authn.CompareCOM(nil, sod))
+	}
 	com, err := lds.ParseCOM(raw)
 	if err != nil {
 		return inconclusive(CheckCOM, because(ChipReadFailed, lds.EFCOM.Name))
 	}
-	return checkOf(CheckCOM, authn.CompareCOM(com, sod))
+	return checkOf(CheckCOM, authn.CompareCOM(&com, sod))
 }
 
 func compareMRZ(p printed, chip chipReading) Check {
-	raw, ok := chip.files[lds.DG(1).ID]
+	raw, ok := chip.files[group(1).FID]
 	if !ok {
 		return needs(CheckMRZChip, CheckChipRead)
 	}

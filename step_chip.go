@@ -3,6 +3,7 @@ package limen
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"limen/mrtd"
@@ -73,7 +74,8 @@ func (in *Inspection) readChip(ctx context.Context, p printed, can string) chipR
 	case errors.Is(err, mrtd.ErrChipLost):
 		return done(judgeAccess(reading, because(ChipLost)), inconclusive(CheckChipRead, because(ChipLost)))
 	case err != nil:
-		return done(judgeAccess(reading, because(ChipReadFailed)), inconclusive(CheckChipRead, because(ChipReadFailed)))
+		reason := reasonOf(err, ChipReadFailed)
+		return done(judgeAccess(reading, reason), inconclusive(CheckChipRead, reason))
 	}
 	return done(judgeAccess(reading, because(ChipReadFailed)), judgeFiles(reading))
 }
@@ -88,6 +90,8 @@ func judgeAccess(r mrtd.Reading, unless Reason) Check {
 		return pass(CheckChipAccess)
 	case a.PACE == mrtd.PACEFailed:
 		return pass(CheckChipAccess, because(PACEFailed))
+	case a.PACE == mrtd.PACEUnsupported:
+		return pass(CheckChipAccess, because(PACEUnsupported))
 	case a.Protocol == mrtd.ProtocolNone:
 		return pass(CheckChipAccess, because(NoAccessControl))
 	}
@@ -96,9 +100,9 @@ func judgeAccess(r mrtd.Reading, unless Reason) Check {
 
 func judgeFiles(r mrtd.Reading) Check {
 	var missing []Reason
-	for _, id := range []uint16{lds.EFSOD.ID, lds.DG(1).ID, lds.DG(2).ID} {
+	for _, id := range []uint16{lds.EFSOD.FID, group(1).FID, group(2).FID} {
 		if _, ok := r.Files[id]; !ok {
-			f, _ := lds.ByID(id)
+			f, _ := lds.FileByFID(id)
 			missing = append(missing, because(ChipFileMissing, f.Name))
 		}
 	}
@@ -109,11 +113,23 @@ func judgeFiles(r mrtd.Reading) Check {
 }
 
 func factsOf(r mrtd.Reading) ChipFacts {
-	facts := ChipFacts{Access: r.Access.String(), Commands: r.Stats.Commands, Bytes: r.Stats.BytesSent + r.Stats.BytesReceived}
+	facts := ChipFacts{Access: describeAccess(r.Access), Commands: r.Stats.Commands, Bytes: r.Stats.BytesSent + r.Stats.BytesReceived}
 	for n := 1; n <= 16; n++ {
-		if _, ok := r.Files[lds.DG(n).ID]; ok {
+		if _, ok := r.Files[group(n).FID]; ok {
 			facts.Groups = append(facts.Groups, n)
 		}
 	}
 	return facts
+}
+
+// group is data group n, which is 1 to 16.
+func group(n int) lds.File {
+	f, _ := lds.FileOfGroup(n)
+	return f
+}
+
+// describeAccess is the protocol, curve and cipher as a record keeps them:
+// "PACE brainpoolP256r1 AES-256", "BAC 3DES".
+func describeAccess(a mrtd.Access) string {
+	return strings.Join(strings.Fields(a.Protocol+" "+a.Curve+" "+a.Cipher), " ")
 }

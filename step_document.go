@@ -35,7 +35,7 @@ func (in *Inspection) readMRZ(presented Presented) printed {
 		p.check = judgeMRZ(m)
 		var pseudonym Pseudonym
 		if in.Pseudonyms != nil {
-			pseudonym = in.Pseudonyms.Pseudonym(m.Issuer, m.Number)
+			pseudonym = in.Pseudonyms.Pseudonym(mrz.Alpha3(m.Issuer), m.Number)
 		}
 		p.facts = documentFacts(m, pseudonym)
 		in.observe(Event{Step: StepMRZ, MRZ: &m})

@@ -47,6 +47,7 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 		in.observe(Event{Step: StepFace, Live: best})
 	}
 	if why := face.Reasons(); len(why) > 0 {
+		face.Close()
 		return done(fail(CheckFace, why...))
 	}
 	out.face = face
@@ -71,7 +72,7 @@ func (in *Inspection) decodePortrait(ctx context.Context, chip chipReading) port
 }
 
 func (in *Inspection) decode(ctx context.Context, chip chipReading) portrait {
-	raw, ok := chip.files[lds.DG(2).ID]
+	raw, ok := chip.files[group(2).FID]
 	if !ok {
 		return portrait{checks: checks{needs(CheckPortrait, CheckChipRead)}}
 	}
@@ -80,7 +81,7 @@ func (in *Inspection) decode(ctx context.Context, chip chipReading) portrait {
 		return portrait{checks: checks{fail(CheckPortrait, because(PortraitUnreadable))}}
 	}
 	if in.Portraits == nil {
-		return portrait{checks: checks{notPerformed(CheckPortrait, because(PortraitDecoder))}}
+		return portrait{checks: checks{notPerformed(CheckPortrait, because(PortraitDecoderAway))}}
 	}
 	img, err := in.Portraits.Decode(ctx, dg2.Faces[0].Image)
 	switch {
@@ -106,6 +107,9 @@ func (m matched) addTo(e *Evidence) {
 // matchFace compares the live face with the portrait, if the portrait is the
 // issuer's: a face that matches a changed portrait says nothing.
 func (in *Inspection) matchFace(ctx context.Context, proof authenticity, p portrait, live liveFace) matched {
+	if live.face != nil {
+		defer live.face.Close() // nothing biometric outlives the comparison
+	}
 	out := in.match(ctx, proof, p, live)
 	if out.comparison != nil {
 		in.observe(Event{Step: StepMatch, Match: out.comparison})

@@ -3,6 +3,8 @@ package limen
 import (
 	"context"
 	"slices"
+
+	"limen/mrtd/mrz"
 )
 
 // askLookups asks every database the policy names, all at the same time.
@@ -31,7 +33,7 @@ func (in *Inspection) askLookup(ctx context.Context, policy LookupPolicy, p prin
 	}
 	limit, stop := context.WithTimeout(ctx, policy.TimeLimit)
 	defer stop()
-	answer, err := in.Lookups[i].Ask(limit, LookupQuery{p.mrz.DocumentCode, p.mrz.Issuer, p.mrz.Number, p.mrz.Nationality})
+	answer, err := in.Lookups[i].Ask(limit, LookupQuery{p.mrz.DocumentCode, mrz.Alpha3(p.mrz.Issuer), p.mrz.Number, mrz.Alpha3(p.mrz.Nationality)})
 	switch {
 	case err != nil:
 		return unanswered(LookupUnavailable)
