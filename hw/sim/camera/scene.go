@@ -29,7 +29,8 @@ type Person struct {
 	// an Approach of zero takes 1.5 s, a negative one means already standing.
 	Delay, Approach time.Duration
 	// Far and Near are the distances between the eyes at the start and at the end
-	// of the walk, in frame heights; zero means 1/8 (60 pixels of 480) and 0.3.
+	// of the walk, in frame heights; zero means 1/8 (60 pixels of 480) and 0.22 (the
+	// whole head still in the picture).
 	Far, Near float64
 }
 
@@ -73,7 +74,7 @@ func (p Person) stand(since float64, seed uint64, width, height int) pose {
 		far = 1.0 / 8
 	}
 	if near == 0 {
-		near = 0.3
+		near = 0.22
 	}
 	part := 1.0
 	if walk > 0 {

@@ -51,8 +51,7 @@ func Portrait(name string) ([]byte, error) { return read(name, ".portrait.jpg") 
 func PortraitJPEG2000(name string) ([]byte, error) { return read(name, ".portrait.jp2") }
 
 // Live is what a camera sees of the traveller: 720x720 pixels, head and
-// shoulders, transparent around them. The eyes are level, 114 pixels apart,
-// their middle near (360, 336).
+// shoulders, transparent around them. Eyes says where they look from.
 func Live(name string) (*image.NRGBA, error) {
 	encoded, err := read(name, ".live.jpg")
 	if err != nil {
@@ -82,6 +81,10 @@ func Live(name string) (*image.NRGBA, error) {
 	}
 	return cut, nil
 }
+
+// Eyes are the pupils' places in every live picture, left in the picture first:
+// the mixtures are made so; the head's turn moves them by a few pixels.
+func Eyes() [2]image.Point { return [2]image.Point{{303, 336}, {417, 336}} }
 
 // smooth reads the small matte between its pixels, at (x, y) of a square picture of the given side.
 func smooth(matte *image.Gray, x, y, side int) uint8 {
