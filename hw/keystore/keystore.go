@@ -1,0 +1,162 @@
+// Package keystore holds the keys sealed on a device: the Ed25519 key that
+// signs checkpoints and records, the fleet key under which documents get their
+// pseudonyms, and the key that encrypts the store.
+//
+// Keys lie in one file that only its owner may read, with or without a
+// passphrase over it. A file is as safe as the disk it is on; a TPM can take
+// its place behind the same methods. The package leaves out rotation: a new
+// signing key is a new device, a new fleet key a new history.
+package keystore
+
+import (
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+)
+
+// ErrPassphrase means that the keys are sealed and the passphrase was missing or
+// wrong: asking again may help.
+var ErrPassphrase = errors.New("passphrase missing or wrong")
+
+// Passphrase is asked for the passphrase, only when one is needed. The slice is
+// wiped after use.
+type Passphrase func() ([]byte, error)
+
+// Key is a secret of 32 bytes. It prints as redacted.
+type Key [32]byte
+
+const redacted = "[key]"
+
+// Format redacts, whatever the verb.
+func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue redacts.
+func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText redacts: a key must not leave in JSON or YAML either.
+func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Keystore holds the open keys. It prints as redacted.
+type Keystore struct {
+	signer *Signer
+	fleet  Key
+	store  Key
+}
+
+// Format redacts, whatever the verb.
+func (Keystore) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[keystore]")) }
+
+// LogValue redacts.
+func (Keystore) LogValue() slog.Value { return slog.StringValue("[keystore]") }
+
+// Create makes new keys and writes them to dir, which it makes (0700) where it
+// is missing. It fails with fs.ErrExist where dir has keys. fleet is the key
+// all devices of a fleet share, so that one document has one pseudonym among
+// them; nil makes a new one, for the first device. A nil passphrase, or one that
+// is empty, leaves the file without encryption.
+func Create(dir string, fleet *Key, passphrase Passphrase) (*Keystore, error) {
+	var s secrets
+	for _, key := range []*Key{&s.seed, &s.fleet, &s.store} {
+		if _, err := rand.Read(key[:]); err != nil {
+			return nil, fmt.Errorf("keystore: no randomness: %w", err)
+		}
+	}
+	if fleet != nil {
+		if *fleet == (Key{}) {
+			return nil, errors.New("keystore: the fleet key is all zeros: give the key of the fleet's first device")
+		}
+		s.fleet = *fleet
+	}
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	sealed, err := seal(s, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("keystore: cannot seal the keys: %w", err)
+	}
+	if err := writeNew(dir, sealed); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("keystore: %s has keys already: open them, or choose another folder (%w)", dir, fs.ErrExist)
+		}
+		return nil, fmt.Errorf("keystore: cannot write keys: %w", err)
+	}
+	return s.open(), nil
+}
+
+// Open reads the keys in dir. It fails with fs.ErrNotExist where there are
+// none, with ErrPassphrase, and where others than the owner could read or
+// replace them; passphrase may be nil where the file is not encrypted.
+func Open(dir string, passphrase Passphrase) (*Keystore, error) {
+	sealed, err := readGuarded(dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := unseal(sealed, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("keystore: cannot open the keys in %s: %w", dir, err)
+	}
+	return s.open(), nil
+}
+
+func (s secrets) open() *Keystore {
+	return &Keystore{signer: &Signer{ed25519.NewKeyFromSeed(s.seed[:])}, fleet: s.fleet, store: s.store}
+}
+
+// Signer is the device's signing key.
+func (k *Keystore) Signer() *Signer { return k.signer }
+
+// StoreKey encrypts the device's store.
+func (k *Keystore) StoreKey() Key { return k.store }
+
+// FleetKey is what a further device of the fleet is created with. Whoever has
+// it can find out which pseudonym a known document has.
+func (k *Keystore) FleetKey() Key { return k.fleet }
+
+// pseudonymDomain separates pseudonyms from every other use of the fleet key.
+const pseudonymDomain = "limen document pseudonym v1\n"
+
+// Pseudonym stands for a document in records: HMAC-SHA-256 of issuer and
+// number under the fleet key. Letter case, spaces and the MRZ's filler '<' do
+// not matter, so that the printed and the machine-read number give the same.
+func (k *Keystore) Pseudonym(issuer, number string) [32]byte {
+	mac := hmac.New(sha256.New, k.fleet[:])
+	mac.Write([]byte(pseudonymDomain))
+	for _, part := range []string{plain(issuer), plain(number)} {
+		// With its length before it no part can run into the next.
+		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
+		mac.Write([]byte(part))
+	}
+	return [32]byte(mac.Sum(nil))
+}
+
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '<' || r == ' ' {
+			return -1
+		}
+		return r
+	}, strings.ToUpper(s))
+}
+
+// Signer signs as the device (Ed25519, RFC 8032). It prints as redacted. What is
+// signed must name its own purpose; the signer adds none.
+type Signer struct{ key ed25519.PrivateKey }
+
+// Sign returns the signature of 64 bytes.
+func (s *Signer) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }
+
+// PublicKey is the public key of 32 bytes.
+func (s *Signer) PublicKey() []byte { return append([]byte(nil), s.key[ed25519.SeedSize:]...) }
+
+// Format redacts, whatever the verb.
+func (Signer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[signer]")) }
+
+// LogValue redacts.
+func (Signer) LogValue() slog.Value { return slog.StringValue("[signer]") }
