@@ -1,0 +1,88 @@
+// Package authn judges whether a chip's data is what its issuer signed:
+// passive authentication (Doc 9303-11, 5.1), and the comparisons that belong
+// to it, EF.COM with EF.SOD and DG1 with the printed MRZ.
+//
+// Everything here is a pure function of bytes, a trust store and a time. A
+// check that fails is a verdict, not an error. Whether the chip is a copy is
+// not judged here, and revocation lists are not read yet.
+package authn
+
+// Status is how a check ended. The zero value means not performed; it is
+// never "passed".
+type Status string
+
+// The statuses.
+const (
+	NotPresent   Status = "not_present"
+	NotPerformed Status = "not_performed"
+	Inconclusive Status = "inconclusive"
+	Failed       Status = "failed"
+	Passed       Status = "passed"
+)
+
+// Code is a stable word for why a check ended as it did.
+type Code string
+
+// The codes of verdicts.
+const (
+	SODMalformed          Code = "sod_malformed"           // EF.SOD does not parse
+	SODSignatureInvalid   Code = "sod_signature_invalid"   // EF.SOD was changed, or its signer did not sign it
+	SignerMissing         Code = "signer_missing"          // EF.SOD does not carry its signer's certificate
+	SignerMalformed       Code = "signer_malformed"        // … or one that does not parse
+	AlgorithmUnknown      Code = "algorithm_unknown"       // this version cannot judge the signature or hash
+	CSCAUnknown           Code = "csca_unknown"            // no CSCA certificate in the store could have issued the signer's
+	CSCASignatureInvalid  Code = "csca_signature_invalid"  // the CSCA the signer names did not sign its certificate
+	CSCANotValid          Code = "csca_not_valid"          // the CSCA was not valid when the signer's certificate began
+	SignerExpired         Code = "signer_expired"          // the signer's certificate had expired
+	SignerNotYetValid     Code = "signer_not_yet_valid"    // … or not begun
+	SignerKeyUsage        Code = "signer_key_usage"        // the certificate is not one for signing documents
+	IssuerCountryMismatch Code = "issuer_country_mismatch" // signer, CSCA and document are not of one state
+	IssuerCountryUnknown  Code = "issuer_country_unknown"  // a state code that is not in the tables of Doc 9303-3
+	DGHashMismatch        Code = "dg_hash_mismatch"        // the group is not the one that was signed
+	DGHashMissing         Code = "dg_hash_missing"         // EF.SOD has no hash of the group
+	DGNotRead             Code = "dg_not_read"             // EF.SOD has a hash of a group that was not read
+	SODAbsent             Code = "sod_absent"              // there is no EF.SOD
+	COMSODMismatch        Code = "com_sod_mismatch"        // EF.COM and EF.SOD list different groups
+	COMAbsent             Code = "com_absent"              // there is no EF.COM
+	MRZChipMismatch       Code = "mrz_chip_mismatch"       // DG1 does not say what is printed
+	MRZUnreadable         Code = "mrz_unreadable"          // one of the two MRZs is none
+)
+
+// The codes of notes: seen, without weight of their own.
+const (
+	HashAlgorithmWeak        Code = "hash_algorithm_weak"        // SHA-1 made a hash or signature
+	SigningTimeAbsent        Code = "signing_time_absent"        // validity was judged at the time of the check
+	SignerExpiredSince       Code = "signer_expired_since"       // valid when it signed, expired at the time of the check
+	SignerKeyPeriodExceeded  Code = "signer_key_period_exceeded" // signed outside its private key usage period
+	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
+	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for
+)
+
+// Verdict is how one check ended and why. Subject names what it speaks of
+// ("DG2", "document_number") and never holds what a document said.
+type Verdict struct {
+	Status  Status
+	Code    Code // "" on a check that passed
+	Subject string
+}
+
+// String is "failed dg_hash_mismatch:DG2".
+func (v Verdict) String() string {
+	s := string(v.Status)
+	if s == "" {
+		s = string(NotPerformed)
+	}
+	if v.Code != "" {
+		s += " " + string(v.Code)
+	}
+	if v.Subject != "" {
+		s += ":" + v.Subject
+	}
+	return s
+}
+
+// Note is something seen that decides nothing by itself.
+type Note struct {
+	Code    Code
+	Subject string
+}

@@ -1,0 +1,166 @@
+package specimen
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"limen/mrtd/ber"
+	"limen/mrtd/chipsim"
+	"limen/mrtd/ec"
+	"limen/mrtd/lds"
+)
+
+// A passport's folder holds its files as .bin, each known by its outer tag
+// whatever its name, and passport.yaml with what opens the chip. Without
+// passport.yaml the MRZ is DG1's, the PACE variants are EF.CardAccess's, and
+// BAC opens the chip: so a folder of files read from elsewhere can be served.
+const (
+	passportName = "passport.yaml"
+	maxFile      = 16 << 20
+	maxFiles     = 32
+)
+
+type yamlPassport struct {
+	MRZ  []string   `yaml:"mrz"`
+	CAN  string     `yaml:"can,omitempty"`
+	BAC  bool       `yaml:"bac"`
+	PACE []yamlPACE `yaml:"pace,omitempty"`
+}
+
+func join(lines []string) string { return strings.Join(lines, "\n") }
+
+// Save writes a passport as a folder, which is made where it is absent.
+// Everything in it is a specimen's; its files can be read by their owner only
+// all the same, since nothing keeps a copied chip out of it.
+func Save(p chipsim.Passport, dir string) error {
+	y := yamlPassport{MRZ: strings.Split(p.MRZ, "\n"), CAN: p.CAN, BAC: p.BAC}
+	for _, v := range p.PACE {
+		curve := ec.ByParameterID(v.ParameterID)
+		if curve == nil || ProtocolName(v.OID) == "" {
+			return fmt.Errorf("cannot save the passport: PACE %s with parameters %d has no name", v.OID, v.ParameterID)
+		}
+		y.PACE = append(y.PACE, yamlPACE{ProtocolName(v.OID), curve.Name})
+	}
+	text, err := yaml.Marshal(y)
+	if err != nil {
+		return fmt.Errorf("cannot save the passport: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot save the passport: %w", err)
+	}
+	for fid, b := range p.Files {
+		f, ok := lds.FileByFID(fid)
+		if !ok {
+			return fmt.Errorf("cannot save the passport: file %04X is none of an eMRTD", fid)
+		}
+		name := strings.ReplaceAll(f.Name, ".", "_") + ".bin"
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			return fmt.Errorf("cannot save %s: %w", f.Name, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, passportName), text, 0o600); err != nil {
+		return fmt.Errorf("cannot save the passport: %w", err)
+	}
+	return nil
+}
+
+// Load reads the folder of a passport.
+func Load(fsys fs.FS) (chipsim.Passport, error) {
+	p := chipsim.Passport{Files: map[uint16][]byte{}}
+	names, err := fs.Glob(fsys, "*.bin")
+	if err != nil || len(names) == 0 {
+		return p, errors.Join(errors.New("cannot load the passport: no file *.bin in its folder"), err)
+	}
+	if len(names) > maxFiles {
+		return p, fmt.Errorf("cannot load the passport: %d files are more than %d", len(names), maxFiles)
+	}
+	for _, name := range names {
+		b, err := readBounded(fsys, name, maxFile)
+		if err != nil {
+			return p, fmt.Errorf("cannot load %s: %w", name, err)
+		}
+		tag, _, _, _, err := ber.ParseHeader(b)
+		if err != nil {
+			return p, fmt.Errorf("cannot load %s: %w", name, err)
+		}
+		f, ok := lds.FileByTag(tag)
+		if !ok {
+			return p, fmt.Errorf("cannot load %s: tag %X is no file's of an eMRTD", name, tag)
+		}
+		if p.Files[f.FID] != nil {
+			return p, fmt.Errorf("cannot load %s: the folder has another %s", name, f.Name)
+		}
+		p.Files[f.FID] = b
+	}
+	text, err := readBounded(fsys, passportName, maxYAML)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return p, openByDefault(&p)
+	case err != nil:
+		return p, fmt.Errorf("cannot load %s: %w", passportName, err)
+	}
+	var y yamlPassport
+	doc, err := decode(text, &y)
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
+	if err := checkAccess(y.CAN, y.BAC, nil); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, doc.errorAt("$.can", "%v", err))
+	}
+	if p.PACE, err = doc.pace(y.PACE); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
+	p.MRZ, p.CAN, p.BAC = join(y.MRZ), y.CAN, y.BAC
+	return p, nil
+}
+
+func readBounded(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("longer than %d bytes", limit)
+	}
+	return b, err
+}
+
+func openByDefault(p *chipsim.Passport) error {
+	lines, err := lds.ParseDG1(p.Files[0x0101])
+	if err != nil {
+		return fmt.Errorf("cannot load the passport: no %s, and no MRZ to open the chip with: %w", passportName, err)
+	}
+	p.MRZ, p.BAC = join(lines), true
+	if b := p.Files[lds.EFCardAccess.FID]; b != nil {
+		infos, err := lds.ParseCardAccess(b)
+		if err != nil {
+			return fmt.Errorf("cannot load the passport: %w", err)
+		}
+		for _, i := range infos.PACE {
+			p.PACE = append(p.PACE, chipsim.PACE{OID: i.OID, ParameterID: i.ParameterID})
+		}
+	}
+	return nil
+}
+
+// Files lists the names of a passport's files in the order of their identifiers.
+func Files(p chipsim.Passport) []string {
+	var out []string
+	for _, fid := range slices.Sorted(maps.Keys(p.Files)) {
+		if f, ok := lds.FileByFID(fid); ok {
+			out = append(out, f.Name)
+		}
+	}
+	return out
+}

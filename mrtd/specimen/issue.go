@@ -1,0 +1,181 @@
+package specimen
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"log/slog"
+	"maps"
+	"math/big"
+	"slices"
+	"time"
+
+	"limen/mrtd/ber"
+	"limen/mrtd/chipsim"
+	"limen/mrtd/lds"
+)
+
+// Spec says what a specimen passport is to be. It prints as redacted: the
+// lines may be those of a demonstration's visitor.
+type Spec struct {
+	Lines    []string // the MRZ as printed: TD1, TD2 or TD3
+	Portrait []byte   // JPEG or JPEG 2000; nil makes a passport without DG2
+	CAN      string   // six digits, or "" for none
+	PACE     []chipsim.PACE
+	BAC      bool
+	Hash     crypto.Hash    // of the groups; zero means SHA-256
+	Groups   map[int][]byte // further data groups, whole files by number
+	SignedAt time.Time      // zero leaves the signing time out of EF.SOD
+	// Certificates are carried in EF.SOD besides the signer's, as some issuers
+	// carry their CSCA's.
+	Certificates [][]byte
+}
+
+// String tells nothing of the bearer.
+func (s Spec) String() string { return "[specimen passport redacted]" }
+
+// GoString is String, for %#v.
+func (s Spec) GoString() string { return s.String() }
+
+// LogValue is String, for logs.
+func (s Spec) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// The versions EF.COM and EF.SOD state (Doc 9303-10, 4.6.1).
+const (
+	ldsVersion     = "0107"
+	unicodeVersion = "040000"
+)
+
+// Issue makes the passport: DG1, DG2, DG14 where there is PACE, the further
+// groups, EF.COM, EF.SOD and EF.CardAccess.
+func (a *Authority) Issue(spec Spec) (chipsim.Passport, error) {
+	p, err := a.issue(spec)
+	if err != nil {
+		return chipsim.Passport{}, fmt.Errorf("cannot issue the specimen: %w", err)
+	}
+	return p, nil
+}
+
+func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
+	var p chipsim.Passport
+	if err := checkAccess(spec.CAN, spec.BAC, spec.PACE); err != nil {
+		return p, err
+	}
+	groups, err := spec.groups()
+	if err != nil {
+		return p, err
+	}
+	hash := spec.Hash
+	if hash == 0 {
+		hash = crypto.SHA256
+	}
+	files, hashes := map[uint16][]byte{}, map[int][]byte{}
+	numbers := slices.Sorted(maps.Keys(groups))
+	for _, n := range numbers {
+		f, ok := lds.FileOfGroup(n)
+		if !ok {
+			return p, fmt.Errorf("data group %d: groups are 1 to 16", n)
+		}
+		if _, err := ber.Parse(groups[n], f.Tag); err != nil {
+			return p, fmt.Errorf("DG%d: give the whole file with its tag %X: %w", n, f.Tag, err)
+		}
+		files[f.FID] = groups[n]
+		h := hash.New()
+		h.Write(groups[n])
+		hashes[n] = h.Sum(nil)
+	}
+	files[lds.EFCOM.FID] = lds.EncodeCOM(lds.COM{LDSVersion: ldsVersion, UnicodeVersion: unicodeVersion, Groups: numbers})
+	object := lds.EncodeSecurityObject(hash, hashes, ldsVersion, unicodeVersion)
+	signed, err := signMessage(lds.SecurityObjectType, object, a.ds, a.dsDER, spec.SignedAt, spec.Certificates...)
+	if err != nil {
+		return p, err
+	}
+	files[lds.EFSOD.FID] = lds.EncodeSOD(signed)
+	if len(spec.PACE) > 0 {
+		files[lds.EFCardAccess.FID] = securityInfos(spec.PACE)
+	}
+	return chipsim.Passport{Files: files, MRZ: join(spec.Lines), CAN: spec.CAN, BAC: spec.BAC, PACE: slices.Clone(spec.PACE)}, nil
+}
+
+// groups are the files to be signed. DG14 repeats the PACE variants, so that a
+// chip whose unsigned EF.CardAccess was changed is found out (Doc 9303-11, 9.2).
+func (s Spec) groups() (map[int][]byte, error) {
+	out := map[int][]byte{}
+	var err error
+	if out[1], err = lds.EncodeDG1(s.Lines); err != nil {
+		return nil, err
+	}
+	if s.Portrait != nil {
+		width, height, err := imageSize(s.Portrait)
+		if err != nil {
+			return nil, fmt.Errorf("portrait: %w", err)
+		}
+		if out[2], err = lds.EncodeDG2(s.Portrait, width, height); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.PACE) > 0 {
+		out[14] = ber.Encode(0x6E, securityInfos(s.PACE))
+	}
+	for n, b := range s.Groups {
+		if out[n] != nil && n != 14 {
+			return nil, fmt.Errorf("DG%d is made from the MRZ or the portrait and cannot be given too", n)
+		}
+		out[n] = b
+	}
+	return out, nil
+}
+
+func checkAccess(can string, bac bool, pace []chipsim.PACE) error {
+	if can != "" && len(can) != 6 {
+		return errors.New("CAN is not six digits")
+	}
+	for _, c := range can {
+		if c < '0' || c > '9' {
+			return errors.New("CAN is not six digits")
+		}
+	}
+	for _, v := range pace {
+		if ProtocolName(v.OID) == "" {
+			return fmt.Errorf("PACE protocol %s is not one of Doc 9303-11, 9.2.1", v.OID)
+		}
+	}
+	return nil
+}
+
+// securityInfos writes a SET OF PACEInfo (Doc 9303-11, 9.2.1), the content of EF.CardAccess.
+func securityInfos(variants []chipsim.PACE) []byte {
+	infos := make([][]byte, len(variants))
+	for i, v := range variants {
+		infos[i] = ber.Encode(ber.Sequence, ber.EncodeOID(v.OID), ber.EncodeInt(big.NewInt(2)), ber.EncodeInt(big.NewInt(int64(v.ParameterID))))
+	}
+	slices.SortFunc(infos, bytes.Compare)
+	return ber.Encode(ber.Set, infos...)
+}
+
+// imageSize reads a portrait's size from its headers.
+func imageSize(b []byte) (width, height int, err error) {
+	switch lds.SniffImage(b) {
+	case lds.JPEG:
+		c, err := jpeg.DecodeConfig(bytes.NewReader(b))
+		if err != nil {
+			return 0, 0, fmt.Errorf("cannot read the JPEG's header: %w", err)
+		}
+		return c.Width, c.Height, nil
+	case lds.JPEG2000:
+		// The image header box of a JP2 file (ISO/IEC 15444-1, I.5.3.1); a bare
+		// codestream has SIZ at its start (A.5.1).
+		if i := bytes.Index(b, []byte("ihdr")); i > 0 && i+12 <= len(b) {
+			return be32(b[i+8:]), be32(b[i+4:]), nil
+		}
+		if i := bytes.Index(b, []byte{0xFF, 0x4F, 0xFF, 0x51}); i >= 0 && i+24 <= len(b) {
+			return be32(b[i+8:]) - be32(b[i+16:]), be32(b[i+12:]) - be32(b[i+20:]), nil
+		}
+		return 0, 0, errors.New("JPEG 2000 without an image header")
+	}
+	return 0, 0, errors.New("neither JPEG nor JPEG 2000 by its first bytes: convert it first")
+}
+
+func be32(b []byte) int { return int(b[0])<<24 | int(b[1])<<16 | int(b[2])<<8 | int(b[3]) }
