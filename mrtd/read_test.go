@@ -327,6 +327,39 @@ func TestReadChipLost(t *testing.T) {
 	}
 }
 
+// failing is a reader that breaks after n commands.
+type failing struct {
+	apdu.Card
+	n   int
+	err error
+}
+
+func (c *failing) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if c.n--; c.n < 0 {
+		return nil, c.err
+	}
+	return c.Card.Transmit(ctx, command)
+}
+
+type late struct{}
+
+func (late) Error() string { return "no answer in time" }
+func (late) Timeout() bool { return true }
+
+func TestReadTransportFailures(t *testing.T) {
+	broken := errors.New("the serial line is gone")
+	for n := range 20 {
+		_, err := mrtd.Read(t.Context(), &failing{chipsim.New(passport(2500, true, aes256), chipsim.Options{}), n, broken}, both, mrtd.Options{})
+		if !errors.Is(err, broken) || errors.Is(err, mrtd.ErrChipLost) || errors.Is(err, mrtd.ErrAccessDenied) {
+			t.Errorf("after %d: got %v, want the transport's own error", n, err)
+		}
+		_, err = mrtd.Read(t.Context(), &failing{chipsim.New(passport(2500, true, aes256), chipsim.Options{}), n, late{}}, both, mrtd.Options{})
+		if !errors.Is(err, mrtd.ErrChipLost) {
+			t.Errorf("no answer after %d: got %v, want ErrChipLost", n, err)
+		}
+	}
+}
+
 func TestReadCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := mrtd.Read(ctx, chipsim.New(passport(2500, true), chipsim.Options{}), both, mrtd.Options{

@@ -202,6 +202,59 @@ func echo(command []byte, tag byte) []byte {
 	return append(b, 0x90, 0)
 }
 
+// proofs answers BAC as a chip with the key would, but for what change does to
+// the plain proof RND.IC || RND.IFD || K.IC.
+func proofs(t *testing.T, change func(proof []byte)) apdu.Card {
+	suite, err := DocumentAccessSuite("L898902C<369080619406236")
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero := make([]byte, 8)
+	return cardFunc(func(command []byte) ([]byte, error) {
+		if command[1] == 0x84 {
+			return unhex(t, "4608F919887022129000"), nil
+		}
+		s, err := suite.Decrypt(zero, command[5:37])
+		if err != nil {
+			return nil, err
+		}
+		proof := append(append(append([]byte(nil), s[8:16]...), s[:8]...), make([]byte, 16)...)
+		change(proof)
+		cryptogram := suite.Encrypt(zero, proof)
+		return append(append(cryptogram, suite.Token(cryptogram)...), 0x90, 0), nil
+	})
+}
+
+func TestBACRefusesProofOfAnotherSession(t *testing.T) {
+	for name, at := range map[string]int{"RND.IC": 0, "RND.IFD": 15} {
+		_, err := BAC(t.Context(), proofs(t, func(b []byte) { b[at] ^= 1 }), "L898902C<369080619406236", bytes.NewReader(make([]byte, 24)))
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("%s changed: got %v, want ErrRefused", name, err)
+		}
+	}
+	if _, err := BAC(t.Context(), proofs(t, func([]byte) {}), "L898902C<369080619406236", bytes.NewReader(make([]byte, 24))); err != nil {
+		t.Errorf("true proof: %v", err)
+	}
+}
+
+func TestVariantsWithExplicitParameters(t *testing.T) {
+	c := ec.ByName("brainpoolP320r1")
+	cofactor := *c
+	cofactor.H = 2
+	infos := lds.SecurityInfos{
+		PACE: []lds.PACEInfo{{OID: oidPACE + "2.2", Version: 2, ParameterID: 40}, {OID: oidPACE + "2.3", Version: 2, ParameterID: 41}, {OID: oidPACE + "2.4", Version: 2, ParameterID: 42}},
+		Domains: []lds.PACEDomainParameterInfo{
+			{OID: oidPACE + "2", ParameterID: 40, Curve: c},
+			{OID: oidPACE + "2", ParameterID: 41, Curve: &cofactor},
+			{OID: oidPACE + "4", ParameterID: 42, Curve: c},
+		},
+	}
+	got := Variants(infos)
+	if len(got) != 1 || got[0].Curve != c || got[0].ParameterID != 40 {
+		t.Errorf("got %v, want the one whose parameters belong to it and have no cofactor", got)
+	}
+}
+
 func TestVariants(t *testing.T) {
 	// 3DES over P-256, CAM (not run here), AES-256 over brainpoolP384r1, version 1 (old), DH.
 	var set []byte

@@ -98,10 +98,10 @@ func New(p Passport, opt Options) *Card {
 }
 
 // Format prints none of the passport's content.
-func (c *Card) Format(f fmt.State, _ rune) { io.WriteString(f, "software passport (redacted)") }
+func (c *Card) Format(f fmt.State, _ rune) { io.WriteString(f, "software "+redacted) }
 
 // LogValue redacts the card in logs.
-func (c *Card) LogValue() slog.Value { return slog.StringValue("software passport (redacted)") }
+func (c *Card) LogValue() slog.Value { return slog.StringValue("software " + redacted) }
 
 // Reset is loss of power: the session and every selection are forgotten.
 func (c *Card) Reset() { c.state = state{} }

@@ -8,12 +8,14 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"limen/mrtd/access"
 	"limen/mrtd/apdu"
 	"limen/mrtd/ber"
 	"limen/mrtd/ec"
 	"limen/mrtd/lds"
+	"limen/mrtd/mrz"
 )
 
 const (
@@ -57,6 +59,23 @@ func TestMRZInformation(t *testing.T) {
 	} {
 		if got := mrzInformation(c.printed); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// What the chip was personalised with is what the reader takes from the print.
+func TestMRZInformationAgreesWithReader(t *testing.T) {
+	for _, printed := range []string{
+		printedTD3,
+		"I<UTOD23145890<7349<<<<<<<<<<<\n3407127M9507122UTO<<<<<<<<<<<2\nSTEVENSON<<PETER<JOHN<<<<<<<<<",
+		"I<UTOSTEVENSON<<PETER<JOHN<<<<<<<<<<\nD23145890<UTO3407127M95071227349<<<8",
+	} {
+		m, err := mrz.Parse(strings.Split(printed, "\n"), time.Date(2012, 1, 1, 0, 0, 0, 0, time.UTC))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := m.KeyMaterial(), mrzInformation(printed); got != want {
+			t.Errorf("reader takes %s, chip has %s", got, want)
 		}
 	}
 }

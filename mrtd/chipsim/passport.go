@@ -1,5 +1,11 @@
 package chipsim
 
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
 // Passport is what a software passport is made of: its files as they lie on
 // the chip and the protocols that open them. Card serves it.
 type Passport struct {
@@ -18,6 +24,14 @@ type Passport struct {
 	// them; none where the chip has no PACE.
 	PACE []PACE
 }
+
+const redacted = "passport (redacted)"
+
+// Format prints none of the passport's content, whatever the verb.
+func (Passport) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+// LogValue redacts the passport in logs.
+func (Passport) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // PACE is one variant: its protocol (Doc 9303-11, 9.2.1) and domain parameters (9.5.1).
 type PACE struct {
