@@ -32,7 +32,7 @@ func (r *Reader) find(ctx context.Context) error {
 	}
 	var last error
 	for _, baud := range tried {
-		if err := r.link.port.SetBaud(baud); err != nil {
+		if err := r.link.port.SetBaud(ctx, baud); err != nil {
 			last = err
 			continue
 		}
@@ -78,14 +78,14 @@ func (r *Reader) raise(ctx context.Context) error {
 		}
 		from := r.link.baud
 		// The host first: where it cannot follow, the chip is not asked.
-		if err := r.link.port.SetBaud(baud); err != nil {
+		if err := r.link.port.SetBaud(ctx, baud); err != nil {
 			r.opt.Log.Debug("the serial port cannot do this rate", "baud", baud, "err", err)
-			if err := r.link.port.SetBaud(from); err != nil {
+			if err := r.link.port.SetBaud(ctx, from); err != nil {
 				return fmt.Errorf("cannot set the serial port back to %d baud: %w", from, err)
 			}
 			continue
 		}
-		if err := r.link.port.SetBaud(from); err != nil {
+		if err := r.link.port.SetBaud(ctx, from); err != nil {
 			return fmt.Errorf("cannot set the serial port back to %d baud: %w", from, err)
 		}
 		err := r.switchBaud(ctx, baud)
@@ -123,7 +123,7 @@ func (r *Reader) switchBaud(ctx context.Context, baud int) error {
 	if err := pause(ctx, r.link.wire(len(ack))+settle); err != nil {
 		return err
 	}
-	if err := r.link.port.SetBaud(baud); err != nil {
+	if err := r.link.port.SetBaud(ctx, baud); err != nil {
 		return err
 	}
 	r.link.baud = baud
@@ -157,8 +157,8 @@ func (r *Reader) prove(ctx context.Context) error {
 // be at the new rate or still at the old.
 func (r *Reader) recover(ctx context.Context, failed, from int) error {
 	for range attempts {
-		for _, baud := range []int{from, failed} {
-			if err := r.link.port.SetBaud(baud); err != nil {
+		for _, baud := range []int{failed, from} {
+			if err := r.link.port.SetBaud(ctx, baud); err != nil {
 				continue
 			}
 			r.link.baud = baud

@@ -20,19 +20,24 @@ import (
 	"time"
 )
 
-// Port is what the driver needs of a serial line, eight data bits, no parity.
+// Port is what the driver needs of a serial line, eight data bits, no parity;
+// a serialport.Port is one.
 type Port interface {
 	// Read blocks until at least one byte came, ctx ended or the line broke.
 	Read(ctx context.Context, p []byte) (int, error)
 	Write(ctx context.Context, p []byte) (int, error)
-	// SetBaud changes the host's rate; an error means that the host cannot do it.
-	SetBaud(baud int) error
+	// SetBaud changes the host's rate once what was written has gone out; an
+	// error means that the host cannot do it.
+	SetBaud(ctx context.Context, baud int) error
 }
 
 // Options change what Open does; the zero value is right for a gate.
 type Options struct {
 	// Bauds are the rates Open tries to raise the line to, fastest first; nil:
-	// 1288000, 921600, 460800, 230400. Empty but not nil: stay as found.
+	// 921600, 460800, 230400. Empty but not nil: stay as found. The chip's
+	// fastest, 1288000, is no rate that most USB bridges can make, and a chip
+	// that went where nobody can follow comes back only when its power is cut:
+	// name it for a bridge that is known to do it.
 	Bauds []int
 	// MaxBitRate bounds the rate in the air: 106000, 212000 or 424000; 0: 424000.
 	MaxBitRate int
@@ -78,7 +83,7 @@ var (
 // reader and raises the line's rate. The port stays the caller's to close.
 func Open(ctx context.Context, port Port, opt Options) (*Reader, error) {
 	if opt.Bauds == nil {
-		opt.Bauds = []int{1288000, 921600, 460800, 230400}
+		opt.Bauds = []int{921600, 460800, 230400}
 	}
 	if opt.MaxBitRate == 0 {
 		opt.MaxBitRate = 424_000

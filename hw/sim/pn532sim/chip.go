@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"limen/hw/pn532/hsu"
+	"limen/hw/sim/link"
 )
 
 // Card is what lies on the antenna.
@@ -39,12 +40,14 @@ type Card interface {
 type Options struct {
 	// Unpaced answers as fast as the machine can; Needed counts all the same.
 	Unpaced bool
-	// HostBaud reports the speed the host has set on its end. Where it differs
-	// from the chip's, bytes arrive as garbage in both directions, as on a wire.
-	// nil: the speeds are taken to agree.
-	HostBaud func() (int, error)
-	// CleanBaud is the fastest rate that the wire carries without garbling it,
-	// for playing a poor USB bridge; 0: every rate.
+	// HostBaud reports the speed the host has set on its end, 0 where nothing
+	// is known. Where it differs from the chip's, bytes arrive as garbage in both
+	// directions, as on a wire. nil: the port is asked, if it has a method
+	// Baud() int as a link.Link has; else the speeds are taken to agree.
+	HostBaud func() int
+	// CleanBaud is the fastest rate at which the wire carries long frames whole:
+	// above it, one byte in 64 is damaged, as by a bridge whose clock or buffer
+	// does not quite suit. 0: every rate is good.
 	CleanBaud int
 	// FSD is the longest ISO-DEP frame the chip takes from a card; 0: 256, the longest there is.
 	FSD int
@@ -87,10 +90,13 @@ const (
 )
 
 // New makes a chip fresh from power-on: asleep in LowVbat, at 115200 baud, no card near.
-// Where port has SetReadDeadline or Close, Run uses it to stop reading.
+// One of the port's methods SetReadDeadline and Close is needed for Run to end.
 func New(port io.ReadWriter, o Options) *Chip {
 	if o.FSD == 0 {
 		o.FSD = 256
+	}
+	if b, ok := port.(interface{ Baud() int }); ok && o.HostBaud == nil {
+		o.HostBaud = b.Baud
 	}
 	c := &Chip{port: port, opt: o, changed: make(chan struct{})}
 	c.line.pace = !o.Unpaced
@@ -152,8 +158,11 @@ func (c *Chip) card() (*slot, <-chan struct{}) {
 	return c.slot, c.changed
 }
 
-// Run is the chip from power-on until ctx ends (nil) or the line breaks (the
-// line's error). It returns after every goroutine it started has ended.
+// Run is the chip from power-on until ctx ends (nil) or the line fails (the
+// line's error). A link that is unplugged takes the chip's power along: it
+// starts again, asleep at 115200 baud, when it is plugged in. Run returns
+// after every goroutine it started has ended; to end a pending Read it sets the
+// port's read deadline, or closes the port where there is none.
 func (c *Chip) Run(ctx context.Context) error {
 	c.powerOn()
 	ctx, cancel := context.WithCancel(ctx)
@@ -198,6 +207,7 @@ type arrival struct {
 	hsu.Frame
 	at   time.Time
 	wake bool // no frame: the wake-up bytes
+	cold bool // no frame: the chip lost its power
 }
 
 // listen turns bytes into frames until the port ends.
@@ -208,6 +218,16 @@ func (c *Chip) listen(ctx context.Context, out chan<- arrival) error {
 	partial := false
 	for {
 		n, err := c.port.Read(buf)
+		if errors.Is(err, link.ErrUnplugged) && ctx.Err() == nil {
+			c.baud.Store(115200)
+			c.pending.Store(0)
+			scan.Reset()
+			partial = false
+			if !send(ctx, out, arrival{cold: true}) {
+				return nil
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -265,12 +285,17 @@ func send(ctx context.Context, out chan<- arrival, a arrival) bool {
 // garble is what becomes of bytes on the wire, in place.
 func (c *Chip) garble(p []byte) []byte {
 	baud := int(c.baud.Load())
-	clean := c.opt.CleanBaud == 0 || baud <= c.opt.CleanBaud
-	if clean && c.opt.HostBaud != nil {
-		host, err := c.opt.HostBaud()
+	if c.opt.CleanBaud != 0 && baud > c.opt.CleanBaud {
+		for i := 63; i < len(p); i += 64 {
+			p[i] ^= 0x10
+		}
+	}
+	clean := true
+	if c.opt.HostBaud != nil {
+		host := c.opt.HostBaud()
 		// At the moment of a change the host may already have moved on when the
 		// ACK it sent at the old rate is read here: a wire would have carried it.
-		clean = err != nil || host == baud || host == int(c.pending.Load())
+		clean = host == 0 || host == baud || host == int(c.pending.Load())
 	}
 	if !clean {
 		for i := range p {
@@ -302,6 +327,8 @@ func (c *Chip) serve(ctx context.Context, arrivals <-chan arrival) {
 			}
 		}
 		switch {
+		case a.cold:
+			c.powerOn()
 		case a.wake:
 			c.wake()
 		case a.Kind == hsu.NACK && c.last != nil:
