@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"limen/mrtd/mrz"
+)
+
+type mrzCommand struct {
+	Parse mrzParse `cmd:"" help:"Parse MRZ lines: fields, check digits, repairs."`
+}
+
+type mrzParse struct {
+	Lines []string `arg:"" optional:"" help:"The lines; read from standard input when none are given."`
+	JSON  bool     `name:"json" help:"Print the result as JSON."`
+}
+
+// Run prints what an MRZ says; exit code 1 when a check digit does not hold.
+func (c *mrzParse) Run(con *console) error {
+	lines := c.Lines
+	if len(lines) == 0 {
+		in := bufio.NewScanner(os.Stdin)
+		for in.Scan() {
+			if line := strings.TrimSpace(in.Text()); line != "" {
+				lines = append(lines, line)
+			}
+		}
+		if err := in.Err(); err != nil {
+			return err
+		}
+	}
+	if len(lines) == 0 {
+		return usage(errors.New("no MRZ lines: give two or three as arguments, or on standard input"))
+	}
+	m, err := mrz.Parse(lines, time.Now())
+	if err != nil {
+		if c.JSON {
+			if jerr := con.printJSON(map[string]any{"valid": false, "error": err.Error()}); jerr != nil {
+				return jerr
+			}
+			return no
+		}
+		return &coded{exitNo, err}
+	}
+	if c.JSON {
+		err = con.printJSON(struct {
+			mrz.MRZ
+			Lines []string `json:"lines"`
+			Valid bool     `json:"valid"`
+		}{m, m.Lines(), m.Valid()})
+	} else {
+		printMRZ(con, m)
+	}
+	if err == nil && !m.Valid() {
+		return no
+	}
+	return err
+}
+
+func printMRZ(con *console, m mrz.MRZ) {
+	for _, line := range m.Lines() {
+		con.printf("%s\n", line)
+	}
+	con.printf("\n%-16s %s, document code %s\n", "format", m.Layout, m.DocumentCode)
+	for _, row := range [][2]string{
+		{"issuing state", mrz.Alpha3(m.Issuer)}, {"number", m.Number}, {"primary name", m.Primary}, {"secondary name", m.Secondary},
+		{"nationality", mrz.Alpha3(m.Nationality)}, {"birth", m.Birth.ISO()}, {"sex", string(m.Sex)}, {"expiry", m.Expiry.ISO()},
+		{"optional", strings.TrimSpace(m.Optional + " " + m.Optional2)},
+	} {
+		if row[1] != "" {
+			con.printf("%-16s %s\n", row[0], row[1])
+		}
+	}
+	if m.NameTruncated {
+		con.printf("%-16s the name fills its field and may be shortened\n", "note")
+	}
+	for _, d := range m.Checks {
+		con.printf("%-16s %s\n", "check digit", d)
+	}
+	for _, r := range m.Repairs {
+		con.printf("%-16s %s\n", "repaired", r)
+	}
+	for _, f := range m.Faults {
+		con.printf("%-16s %s: %s\n", "fault", f.Field, f.Problem)
+	}
+}

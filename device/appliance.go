@@ -1,0 +1,200 @@
+// Package device is one appliance: it opens the devices its configuration
+// names, keeps them open over unplugging, runs an inspection for each document
+// presented, and says how every device is.
+//
+//	MRZ reader ─┐
+//	chip reader ─┼─▶ limen.Inspection ─▶ history, officer's page
+//	camera ─────┘
+package device
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"limen"
+	"limen/capture"
+	"limen/capture/portrait"
+	"limen/matcher"
+	"limen/mrtd/trust"
+)
+
+// Parts is what an appliance is given besides its configuration.
+type Parts struct {
+	Policy     limen.Policy
+	Trust      *trust.Store
+	History    limen.History
+	Pseudonyms limen.Pseudonymizer
+	Lookups    []limen.Lookup
+	Observer   limen.Observer
+	Software   string
+	Now        func() time.Time // time.Now when nil
+	Log        *slog.Logger     // nothing a document said goes there
+	// Finished, when set, is told of every inspection's end.
+	Finished func(limen.Finished)
+}
+
+// Appliance is one gate or handheld. Make it with New, then Run it.
+type Appliance struct {
+	cfg    Config
+	parts  Parts
+	states *board
+
+	documents chan limen.Presented
+	chips     *chipReader
+	camera    *capture.Hub
+	faces     *faceCamera
+	closeFace func()
+
+	mu  sync.Mutex
+	can string
+}
+
+// New makes an appliance. A face model that cannot be used is no error: the
+// face is then not checked, everybody referred, and States says why.
+func New(cfg Config, parts Parts) *Appliance {
+	if parts.Now == nil {
+		parts.Now = time.Now
+	}
+	if parts.Log == nil {
+		parts.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Appliance{cfg: cfg, parts: parts, documents: make(chan limen.Presented, 1), closeFace: func() {}}
+	a.states = newBoard(parts.Now, func(s State) {
+		parts.Log.Info("device", "name", s.Name, "health", string(s.Health), "detail", s.Detail)
+	})
+	if cfg.ChipReader.Kind != "none" {
+		a.chips = newChipReader(a.states)
+	}
+	a.openFace()
+	return a
+}
+
+// States is how every device is.
+func (a *Appliance) States() []State { return a.states.list() }
+
+// SetState notes how a service beside the devices is, such as the uplink.
+func (a *Appliance) SetState(name string, h Health, detail string) { a.states.set(name, h, detail) }
+
+// Camera is the live camera's hub; nil when none is configured.
+func (a *Appliance) Camera() *capture.Hub { return a.camera }
+
+// SetCAN gives the card access number of the document about to be presented;
+// it serves one inspection.
+func (a *Appliance) SetCAN(can string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.can = can
+}
+
+func (a *Appliance) takeCAN() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	can := a.can
+	a.can = ""
+	return can
+}
+
+// Present hands in a document as the MRZ reader does. While an inspection
+// runs the newest document waits; one it replaces was taken away again.
+func (a *Appliance) Present(p limen.Presented) {
+	for {
+		select {
+		case a.documents <- p:
+			return
+		default:
+		}
+		select {
+		case <-a.documents:
+		default:
+		}
+	}
+}
+
+// Run opens the devices and inspects until ctx ends; it returns when every
+// device is closed. An inspection under way is cut short, and recorded.
+func (a *Appliance) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	own := func(name string, run func(context.Context) error) {
+		wg.Go(func() {
+			err := run(ctx)
+			if err != nil && ctx.Err() == nil {
+				a.states.set(name, Away, err.Error())
+				mu.Lock()
+				failed = errors.Join(failed, err)
+				mu.Unlock()
+			}
+		})
+	}
+	if a.cfg.MRZReader.Port != "" {
+		own(nameMRZReader, a.runMRZReader)
+	} else {
+		a.states.set(nameMRZReader, Absent, "not configured: set mrz_reader.port")
+	}
+	switch a.cfg.ChipReader.Kind {
+	case "pn532":
+		own(nameChipReader, func(ctx context.Context) error { return a.chips.runPN532(ctx, a.cfg.ChipReader.Port) })
+	case "pcsc":
+		own(nameChipReader, func(ctx context.Context) error { return a.chips.runPCSC(ctx, a.cfg.ChipReader.Name) })
+	default:
+		a.states.set(nameChipReader, Absent, "not configured: set chip_reader.kind")
+	}
+	if a.camera != nil {
+		own(nameCamera, a.camera.Run)
+	} else {
+		a.states.set(nameCamera, Absent, "not configured: set camera.source")
+	}
+	for {
+		select {
+		case p := <-a.documents:
+			if can := a.takeCAN(); p.CAN == "" {
+				p.CAN = can
+			}
+			f := a.newInspection().Run(ctx, p)
+			if f.Err != nil {
+				a.parts.Log.Error("record not stored", "inspection", f.Record.ID, "error", f.Err)
+			}
+			if a.parts.Finished != nil {
+				a.parts.Finished(f)
+			}
+		case <-ctx.Done():
+			stop()
+			wg.Wait()
+			a.closeFace()
+			return failed
+		}
+	}
+}
+
+func (a *Appliance) newInspection() *limen.Inspection {
+	in := &limen.Inspection{
+		ID: newID(), Site: a.cfg.Site, Device: a.cfg.Device, Software: a.parts.Software, Policy: a.parts.Policy,
+		Camera: a.faces, Portraits: portraits{&portrait.Decoder{Path: a.cfg.PortraitProgram}},
+		Trust: a.parts.Trust, Lookups: a.parts.Lookups, History: a.parts.History, Pseudonyms: a.parts.Pseudonyms,
+		Observer: a.parts.Observer, Now: a.parts.Now,
+	}
+	if a.chips != nil {
+		in.Chip = a.chips
+	}
+	return in
+}
+
+// newID is a random 128-bit identifier.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// engine is a face engine that is closed when the appliance ends.
+type engine interface {
+	matcher.Engine
+	Close() error
+}
