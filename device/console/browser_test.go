@@ -13,9 +13,11 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"go.uber.org/goleak"
 
+	"limen"
 	"limen/capture"
 	"limen/capture/liveview"
 )
@@ -206,4 +208,97 @@ func TestScreens(t *testing.T) {
 		until(t, ctx, `!document.querySelector("#match").hidden`)
 		shoot("5-mismatch")
 	}
+}
+
+func TestThePageShowsAnInspection(t *testing.T) {
+	can := &testCAN{}
+	officer := &testOfficer{}
+	s, site := serve(t, Options{Devices: someDevices, Officer: officer, CAN: can})
+	ctx := browse(t, s, s.URL(site.Listener.Addr()))
+	until(t, ctx, `document.querySelector("#word").textContent === "Ready for the next traveler"`)
+	if got := textOf(t, ctx, `location.pathname + location.search`); got != "/" {
+		t.Errorf("address bar %q, want / without the token", got)
+	}
+
+	play(s, admitted(t, "one"))
+	until(t, ctx, `document.querySelector("#word").textContent === "ADMIT"`)
+	until(t, ctx, `document.querySelector("#portrait img")?.naturalWidth === 240 && document.querySelector("#best img")?.naturalWidth === 480`)
+	for what, c := range map[string][2]string{
+		"checks":   {`String(document.querySelectorAll(".check").length)`, fmt.Sprint(len(goodChecks()))},
+		"one":      {`document.querySelector("[data-check=dg_hash][data-subject=DG2] .status").textContent`, "Passed"},
+		"shape":    {`document.querySelector("#shape").getAttribute("href")`, "#i-admit"},
+		"name":     {`document.querySelector("#fields .name dd").textContent`, "ERIKSSON ANNA MARIA"},
+		"score":    {`document.querySelector(".figures").textContent`, "Likeness 0.71 · needed 0.46"},
+		"model":    {`document.querySelector("#model").textContent`, "Judged by sface 4ad2c1 (operational model)"},
+		"record":   {`document.querySelector("#record dd").textContent`, "Stored as number 4711 · 4.8\u00a0s"},
+		"earlier":  {`document.querySelector("#earlier li .state").textContent`, "ADMIT"},
+		"aloud":    {`document.querySelector("#announce").textContent`, "ADMIT All required checks passed. Let the traveler through."},
+		"decision": {`String(document.querySelector("#decide").hidden)`, "true"},
+		"device":   {`document.querySelector("[data-device=gate] .state").textContent`, "Not working"},
+	} {
+		if got := textOf(t, ctx, c[0]); got != c[1] {
+			t.Errorf("%s: page shows %q, want %q", what, got, c[1])
+		}
+	}
+
+	// The next inspection takes everything personal off the page.
+	s.Observe(limen.Event{Inspection: "two", At: noon, Step: limen.StepDocument})
+	until(t, ctx, `document.body.dataset.phase === "running"`)
+	var left []string
+	do(t, ctx, chromedp.Evaluate(`["ERIKSSON", "L898902C3", "1974-08-12", "/image/", "Port South"].filter((s) => document.documentElement.outerHTML.includes(s))`, &left))
+	if len(left) != 0 {
+		t.Errorf("still on the page after the next inspection began: %q", left)
+	}
+
+	// The officer decides about a referral with keyboard and list.
+	play(s, referred(t, "three"))
+	until(t, ctx, `document.querySelector("#word").textContent === "REFER" && !document.querySelector("#decide").hidden`)
+	do(t, ctx, chromedp.SendKeys(`#decide [name=officer]`, "4711"), chromedp.SetValue(`#decide select`, "document_confirmed"),
+		chromedp.Evaluate(`document.querySelector("#decide select").dispatchEvent(new Event("change"))`, nil))
+	if got := textOf(t, ctx, `[...document.querySelectorAll("#decide button:enabled")].map((b) => b.value).join()`); got != "admit" {
+		t.Errorf("buttons open on grounds to admit: %q, want admit", got)
+	}
+	do(t, ctx, chromedp.Click(`#decide button.admit`))
+	until(t, ctx, `document.querySelector("#outcome").dataset.outcome === "admit" && document.querySelector("#decide").hidden`)
+	if got := officer.decisions(); len(got) != 1 || got[0] != "three admit 4711 document_confirmed" {
+		t.Errorf("decisions stored: %v, want the officer's", got)
+	}
+	if got, want := textOf(t, ctx, `document.querySelector("#by").textContent`), "Admit by officer 4711: Document examined and found genuine"; got != want {
+		t.Errorf("page shows %q, want %q", got, want)
+	}
+
+	do(t, ctx, chromedp.SendKeys(`#can input`, "12345\r"))
+	until(t, ctx, `document.querySelector("#can .message").textContent.includes("six digits")`)
+	do(t, ctx, chromedp.SendKeys(`#can input`, "6\r"))
+	until(t, ctx, `document.querySelector("#can .message").textContent.includes("will be used")`)
+	if got := can.taken(); got != "123456" {
+		t.Errorf("card access number handed on: %q, want 123456", got)
+	}
+}
+
+func TestThePageDecodesTheLivePicture(t *testing.T) {
+	s, site := serve(t, Options{Live: newLive(t)})
+	ctx := browse(t, s, s.URL(site.Listener.Addr()))
+	until(t, ctx, `document.querySelector("#live").getVideoPlaybackQuality().totalVideoFrames >= 20`)
+	until(t, ctx, `document.querySelector("#live-state").hidden`)
+	if got := textOf(t, ctx, `(v => v.videoWidth + "×" + v.videoHeight)(document.querySelector("#live"))`); got != "320×240" {
+		t.Errorf("live picture of %s, want 320×240", got)
+	}
+	var decoded int
+	do(t, ctx, chromedp.Evaluate(`livePicture.getStats().then((all) => [...all.values()].find((r) => r.type === "inbound-rtp").framesDecoded)`, &decoded,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	if decoded < 10 { // the browser's statistics are a moment old
+		t.Errorf("frames decoded: %d, want at least 10", decoded)
+	}
+}
+
+// TestALostApplianceIsSaidOnThePage ends the appliance under the page.
+func TestALostApplianceIsSaidOnThePage(t *testing.T) {
+	s, site := serve(t, Options{})
+	ctx := browse(t, s, s.URL(site.Listener.Addr()))
+	play(s, admitted(t, "one"))
+	until(t, ctx, `document.querySelector("#word").textContent === "ADMIT"`)
+	s.Close()
+	until(t, ctx, `!document.querySelector("#lost").hidden`)
+	until(t, ctx, `!document.documentElement.outerHTML.includes("ERIKSSON")`)
 }

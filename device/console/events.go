@@ -13,6 +13,7 @@ const (
 	eventPause  = 50 * time.Millisecond // least time between two views: a chip reports every block
 	devicesLook = time.Second           // how often devices are asked
 	writeLimit  = 5 * time.Second       // a page that takes no data for so long is dropped
+	comeBack    = time.Second           // how soon a page whose stream broke tries again
 	stillHere   = 10 * time.Second      // how often a silent stream shows that it lives
 )
 
@@ -36,6 +37,9 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return out.Flush()
 	}
 
+	if err := write("retry: %d\n\n", comeBack.Milliseconds()); err != nil {
+		return
+	}
 	look := time.NewTicker(devicesLook)
 	defer look.Stop()
 	var shown []byte

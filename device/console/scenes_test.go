@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"math"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -63,12 +64,7 @@ func drawFace(width, height int, shirt color.RGBA, light float64) image.Image {
 	return m
 }
 
-// scene plays an inspection's events; until is how many, 0 for all.
-type scene struct {
-	name   string
-	events []limen.Event
-}
-
+// events are an inspection's, from the document to the record.
 func events(t *testing.T, id string, at time.Time, live bool, checks []limen.Check, match *limen.Comparison, d limen.Decision, recordErr error) []limen.Event {
 	list := []limen.Event{
 		{Step: limen.StepDocument},
@@ -133,6 +129,7 @@ func goodChecks() []limen.Check {
 		{Name: limen.CheckChipRead, Status: limen.Passed},
 		{Name: limen.CheckSODSignature, Status: limen.Passed},
 		{Name: limen.CheckCSCAChain, Status: limen.Passed},
+		{Name: limen.CheckIssuer, Status: limen.Passed},
 		{Name: limen.CheckDGHash, Subject: "DG1", Status: limen.Passed},
 		{Name: limen.CheckDGHash, Subject: "DG2", Status: limen.Passed},
 		{Name: limen.CheckCOM, Status: limen.Passed},
@@ -179,7 +176,8 @@ func referred(t *testing.T, id string) []limen.Event {
 // mismatched is one whose face is not the portrait's.
 func mismatched(t *testing.T, id string) []limen.Event {
 	checks := goodChecks()
-	checks[15].Status, checks[15].Reasons = limen.Failed, []limen.Reason{because(limen.FaceMismatch, "")}
+	i := slices.IndexFunc(checks, func(c limen.Check) bool { return c.Name == limen.CheckFaceMatch })
+	checks[i].Status, checks[i].Reasons = limen.Failed, []limen.Reason{because(limen.FaceMismatch, "")}
 	match := &limen.Comparison{Score: .21, Threshold: .46, Model: "sface 4ad2c1", Grade: "demo", FMR: 1e-4}
 	d := limen.Decision{Outcome: limen.Refer, Recommendation: limen.RecommendIdentify, Reasons: []limen.Reason{because(limen.FaceMismatch, "")}}
 	return events(t, id, noon, true, checks, match, d, nil)

@@ -120,8 +120,8 @@ type group struct {
 // in the last.
 var groups = []group{
 	{"document", []limen.CheckName{limen.CheckMRZ, limen.CheckEligibility, limen.CheckExpiry}},
-	{"chip", []limen.CheckName{limen.CheckChipAccess, limen.CheckChipRead, limen.CheckSODSignature, limen.CheckCSCAChain, limen.CheckCOM,
-		limen.CheckDGHash, limen.CheckMRZChip, limen.CheckChipGenuine}},
+	{"chip", []limen.CheckName{limen.CheckChipAccess, limen.CheckChipRead, limen.CheckSODSignature, limen.CheckCSCAChain, limen.CheckIssuer,
+		limen.CheckDGHash, limen.CheckCOM, limen.CheckMRZChip, limen.CheckChipGenuine}},
 	{"face", []limen.CheckName{limen.CheckFace, limen.CheckFaceAlive, limen.CheckPortrait, limen.CheckFaceMatch}},
 	{"lookup", []limen.CheckName{limen.CheckLookup, limen.CheckHistory}},
 	{"record", []limen.CheckName{limen.CheckCompleted, limen.CheckRecord}},
@@ -180,16 +180,25 @@ func (w *Words) groupViews(c *inspection) []groupView {
 		slices.SortStableFunc(gv.Checks, func(a, b checkView) int {
 			return slices.Index(g.checks, limen.CheckName(a.Code)) - slices.Index(g.checks, limen.CheckName(b.Code))
 		})
-		gv.State = groupState(gv.Checks, c.reached[g.code], c.finished != nil)
+		gv.State = groupState(gv.Checks, c.reached[g.code], c.ended(g.code))
 		gv.Says = text(w.GroupStates, gv.State)
 		out = append(out, gv)
 	}
 	return out
 }
 
+// ended tells whether the line has left a part: the document's when any other
+// began, for they wait for it; the others when the line came to its decision.
+func (c *inspection) ended(group string) bool {
+	if group == "document" && (c.reached["chip"] || c.reached["face"] || c.reached["lookup"]) {
+		return true
+	}
+	return c.finished != nil || group != "record" && c.reached["record"]
+}
+
 // groupState sums a part of the line up. What this version cannot check or
 // the policy does not ask for leaves a part complete.
-func groupState(checks []checkView, reached, finished bool) string {
+func groupState(checks []checkView, reached, ended bool) string {
 	has := func(status ...limen.Status) bool {
 		return slices.ContainsFunc(checks, func(c checkView) bool {
 			excused := len(c.codes) > 0 && !slices.ContainsFunc(c.codes, func(r limen.Reason) bool {
@@ -203,7 +212,7 @@ func groupState(checks []checkView, reached, finished bool) string {
 		return "failed"
 	case has(limen.Inconclusive, limen.NotPerformed):
 		return "attention"
-	case !finished && reached:
+	case reached && !ended:
 		return "running"
 	case len(checks) > 0:
 		return "passed"
@@ -322,9 +331,9 @@ func (w *Words) fields(m *mrz.MRZ) []fieldView {
 		{Code: "nationality", Value: mrz.Alpha3(m.Nationality)},
 		{Code: "birth", Value: date(m.Birth)},
 		{Code: "expiry", Value: date(m.Expiry)},
-		{Code: "type", Value: m.DocumentCode},
+		{Code: "type", Value: w.documentType(m.DocumentCode)},
 		{Code: "issuer", Value: mrz.Alpha3(m.Issuer)},
-		{Code: "sex", Value: string(m.Sex)},
+		{Code: "sex", Value: text(w.Sexes, string(m.Sex))},
 	} {
 		if f.Label = text(w.Fields, f.Code); f.Value != "" {
 			out = append(out, f)

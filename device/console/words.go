@@ -45,6 +45,8 @@ type Words struct {
 	Reasons         map[limen.ReasonCode]Sentence   `yaml:"reasons"`
 	Subjects        map[string]string               `yaml:"subjects"`
 	Grounds         map[string]string               `yaml:"grounds"`
+	DocumentTypes   map[string]string               `yaml:"document_types"`
+	Sexes           map[string]string               `yaml:"sexes"`
 	DeviceKinds     map[string]string               `yaml:"device_kinds"`
 	DeviceStates    map[string]string               `yaml:"device_states"`
 }
@@ -77,7 +79,11 @@ func (w *Words) Check(name limen.CheckName, subject string) string {
 	if !ok {
 		return strings.TrimSuffix(string(name)+":"+subject, ":")
 	}
-	if !strings.Contains(s, "{subject}") && subject != "" {
+	if subject == "" {
+		s, _, _ = strings.Cut(s, ": {subject}")
+		return s
+	}
+	if !strings.Contains(s, "{subject}") {
 		s += " ({subject})"
 	}
 	return w.about(s, subject)
@@ -113,6 +119,17 @@ func (w *Words) oneSubject(s string) string {
 		return w.Check(limen.CheckName(name), of)
 	}
 	return s
+}
+
+// documentType is a document code in words: its own, or its first letter's.
+func (w *Words) documentType(code string) string {
+	if s, ok := w.DocumentTypes[code]; ok || code == "" {
+		return s
+	}
+	if s, ok := w.DocumentTypes[code[:1]]; ok {
+		return s + " (" + code + ")"
+	}
+	return code
 }
 
 // text looks a word up and falls back to its code.

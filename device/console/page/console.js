@@ -29,8 +29,8 @@ function put(element, text, holder = element) {
 }
 
 const language = document.documentElement.lang;
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
 const when = (at, format) => make("time", { datetime: at }, format.format(new Date(at)));
 
 const iconOfState = { waiting: "not_present", running: "running", passed: "passed", attention: "inconclusive", failed: "failed" };
@@ -127,7 +127,7 @@ function showChecks(view) {
     const list = make("ul", {}, ...g.checks.map((c) => {
       const row = make("li", { class: "check", "data-status": c.status, "data-check": c.code, "data-subject": c.subject || "" },
         icon(c.status), make("span", {}, c.text), make("span", { class: "status" }, c.says));
-      for (const r of c.reasons || []) row.append(make("p", { class: "why" }, c.status === "passed" ? r.says : make("b", {}, r.says), r.next && " " + r.next));
+      for (const r of c.reasons || []) row.append(make("p", { class: "why" }, c.status === "passed" ? r.says : make("b", {}, r.says), c.status !== "passed" && r.next ? " " + r.next : ""));
       return row;
     }));
     return make("section", { class: "group", "data-group": g.code, "data-state": g.state }, make("h3", {}, g.title, make("span", {}, g.says)), list);
@@ -140,6 +140,7 @@ function showDocument(view) {
   fields.replaceChildren(...(personal.fields || []).map((f) => make("div", { class: f.code }, make("dt", {}, f.label), make("dd", {}, f.value))));
   if (view.forgotten) fields.replaceChildren(make("div", {}, make("dt", {}, fields.dataset.dropped)));
   const earlier = $("#earlier");
+  earlier.hidden = $("#earlier-title").hidden = fields.hidden = view.phase === "idle";
   const rows = (personal.earlier || []).map((e) => make("li", {}, icon(e.outcome, e.outcome), make("span", {}, e.place, " · ", when(e.at, calendar)), make("span", { class: "state", "data-mark": e.outcome }, e.word)));
   earlier.replaceChildren(...(rows.length ? rows : [make("li", { class: "none" }, view.phase === "finished" && !view.forgotten ? earlier.dataset.none : "–")]));
 }
@@ -235,7 +236,11 @@ function listen() {
   events.onerror = () => {
     $("#lost").hidden = false;
     lost ??= setTimeout(() => show(blank), 10000);
-    if (events.readyState === EventSource.CLOSED) setTimeout(() => { clearTimeout(lost); show(blank); listen(); }, 5000);
+    if (events.readyState === EventSource.CLOSED) { // the appliance refuses; ask again from the start
+      clearTimeout(lost);
+      show(blank);
+      setTimeout(listen, 5000);
+    }
   };
 }
 

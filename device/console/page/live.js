@@ -45,7 +45,7 @@
   async function open() {
     close();
     const pc = (connection = new RTCPeerConnection());
-    window.livePicture = pc;
+    window.livePicture = pc; // for whoever looks into it with the browser's tools
     pc.addTransceiver("video", { direction: "recvonly" });
     pc.ontrack = (event) => { video.srcObject = new MediaStream([event.track]); };
     pc.onconnectionstatechange = () => {
