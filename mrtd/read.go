@@ -186,16 +186,17 @@ func (r *reader) reopen(ctx context.Context) error {
 		return err
 	}
 	before, block, noSFI := r.reading.Access, r.files.block, r.files.noSFI
-	err := r.open(ctx)
-	now := r.reading.Access.Protocol
-	r.files.block, r.files.noSFI = min(block, r.files.block), noSFI
-	if err != nil {
+	r.reading.Channel = nil
+	if err := r.open(ctx); err != nil {
 		r.reading.Access = before
 		return err
 	}
-	if before.Protocol == ProtocolPACE && now != ProtocolPACE {
+	// A chip that opened by PACE a moment ago is not to be talked down now.
+	if now := r.reading.Access.Protocol; before.Protocol == ProtocolPACE && now != ProtocolPACE {
+		r.reading.Access, r.reading.Channel = before, nil
 		return fmt.Errorf("%w: it opened by PACE before and by %s now", ErrAccessDenied, now)
 	}
+	r.files.block, r.files.noSFI = min(block, r.files.block), noSFI
 	return nil
 }
 

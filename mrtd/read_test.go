@@ -341,6 +341,54 @@ func (c *failing) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 	return c.Card.Transmit(ctx, command)
 }
 
+// silent returns nothing at all.
+type silent struct{}
+
+func (silent) Transmit(context.Context, []byte) ([]byte, error) { return nil, nil }
+
+func TestReadSilentCard(t *testing.T) {
+	if _, err := mrtd.Read(t.Context(), silent{}, both, mrtd.Options{}); !errors.Is(err, mrtd.ErrChipLost) {
+		t.Errorf("got %v, want ErrChipLost", err)
+	}
+}
+
+// A wrong key is shown to the chip once a password, however many variants it has.
+func TestReadShowsAWrongKeyOnce(t *testing.T) {
+	p := passport(400, false, aes256, chipsim.PACE{OID: oidGM + "2", ParameterID: 12}, chipsim.PACE{OID: oidGM + "1", ParameterID: 12})
+	card := chipsim.New(p, chipsim.Options{})
+	_, err := mrtd.Read(t.Context(), card, mrtd.Key{MRZ: "L898902C3674081221204158", CAN: "654321"}, mrtd.Options{})
+	if !errors.Is(err, mrtd.ErrAccessDenied) || card.Seen().Refused != 2 {
+		t.Errorf("got %v after %d refusals, want ErrAccessDenied after 2", err, card.Seen().Refused)
+	}
+}
+
+// talkedDown is a chip that breaks its first session off and then fails PACE:
+// what someone in between would do to be read by BAC.
+type talkedDown struct {
+	first, then apdu.Card
+	reads       int
+}
+
+func (c *talkedDown) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if command[0] == 0x0C && command[1] == 0xB0 {
+		c.reads++
+	}
+	if c.reads > 0 && command[0] == 0x00 {
+		c.first = c.then
+	}
+	return c.first.Transmit(ctx, command)
+}
+
+func TestReadIsNotTalkedDown(t *testing.T) {
+	p := passport(2500, true, aes256)
+	breaksOff := chipsim.New(p, chipsim.Options{Faults: chipsim.Faults{LeRefused: 192, BareErrorsEnd: true}})
+	card := &talkedDown{first: breaksOff, then: chipsim.New(p, chipsim.Options{Faults: chipsim.Faults{PACEFails: true}})}
+	r, err := mrtd.Read(t.Context(), card, both, mrtd.Options{})
+	if !errors.Is(err, mrtd.ErrAccessDenied) || r.Access.Protocol != mrtd.ProtocolPACE || r.Access.PACE != mrtd.PACESucceeded || r.Channel != nil {
+		t.Errorf("got %v with access %+v, want denied, PACE as before and no channel", err, r.Access)
+	}
+}
+
 type late struct{}
 
 func (late) Error() string { return "no answer in time" }

@@ -107,8 +107,16 @@ func reorder(t *testing.T, response []byte) []byte {
 func TestSessionChecksPadding(t *testing.T) {
 	for _, s := range suites(t) {
 		block, ssc := s.cipher.BlockSize(), counterAt(s, 2)
-		for _, padded := range [][]byte{make([]byte, block), append(bytes.Repeat([]byte{0x80}, 1), bytes.Repeat([]byte{0}, 2*block-1)...), bytes.Repeat([]byte{1}, block)} {
-			body := append(ber.Encode(doSealed, []byte{1}, s.Encrypt(s.IV(ssc), padded)), ber.Encode(doStatus, []byte{0x90, 0})...)
+		for _, c := range []struct {
+			indicator byte
+			padded    []byte
+		}{
+			{1, make([]byte, block)},
+			{1, append([]byte{0x80}, make([]byte, 2*block-1)...)},
+			{1, bytes.Repeat([]byte{1}, block)},
+			{2, Pad([]byte{1, 2}, block)},
+		} {
+			body := append(ber.Encode(doSealed, []byte{c.indicator}, s.Encrypt(s.IV(ssc), c.padded)), ber.Encode(doStatus, []byte{0x90, 0})...)
 			mac := s.MAC(append(append([]byte(nil), ssc...), Pad(body, block)...))
 			answer := apdu.Response{Data: append(body, ber.Encode(doMAC, mac)...), SW: apdu.Success}.Encode()
 			session, err := NewSession(cardFunc(func([]byte) ([]byte, error) { return answer, nil }), s, nil)
@@ -116,7 +124,7 @@ func TestSessionChecksPadding(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := apdu.Send(t.Context(), session, apdu.ReadBinary(0, 16)); !errors.Is(err, ErrIntegrity) {
-				t.Errorf("%s: padding %X: got %v, want ErrIntegrity", s.cipher, padded, err)
+				t.Errorf("%s: indicator %d, padding %X: got %v, want ErrIntegrity", s.cipher, c.indicator, c.padded, err)
 			}
 		}
 	}

@@ -171,7 +171,7 @@ func TestPACERefusesBadPoints(t *testing.T) {
 		{"agreement key echoed", 3, func([]byte) []byte { return echo(v.exchanges[3][0], 0x84) }},
 		{"mapping key off the curve", 2, flip},
 		{"agreement key off the curve", 3, flip},
-		{"compressed point", 2, func([]byte) []byte { return unhex(t, "7C2382210200"+strings.Repeat("00", 31)+"9000") }},
+		{"compressed point", 2, compressed},
 		{"infinity", 3, func([]byte) []byte { return unhex(t, "7C038401009000") }},
 		{"token changed", 4, flip},
 		{"no token", 4, func([]byte) []byte { return unhex(t, "7C009000") }},
@@ -194,6 +194,12 @@ func flip(b []byte) []byte {
 	b = append([]byte(nil), b...)
 	b[len(b)-3] ^= 1
 	return b
+}
+
+// compressed is the chip's own point in the form that 4.4.3.2 rules out.
+func compressed(b []byte) []byte {
+	x, y := b[5:37], b[37:69]
+	return append(append([]byte{0x7C, 0x23, 0x82, 0x21, 2 + y[31]&1}, x...), 0x90, 0)
 }
 
 func echo(command []byte, tag byte) []byte {
@@ -231,6 +237,17 @@ func TestBACRefusesProofOfAnotherSession(t *testing.T) {
 		if !errors.Is(err, ErrRefused) {
 			t.Errorf("%s changed: got %v, want ErrRefused", name, err)
 		}
+	}
+	honest := proofs(t, func([]byte) {})
+	forged := cardFunc(func(command []byte) ([]byte, error) {
+		b, err := honest.Transmit(t.Context(), command)
+		if err == nil && len(b) == 42 {
+			b[39] ^= 1
+		}
+		return b, err
+	})
+	if _, err := BAC(t.Context(), forged, "L898902C<369080619406236", bytes.NewReader(make([]byte, 24))); !errors.Is(err, ErrRefused) {
+		t.Errorf("checksum changed: got %v, want ErrRefused", err)
 	}
 	if _, err := BAC(t.Context(), proofs(t, func([]byte) {}), "L898902C<369080619406236", bytes.NewReader(make([]byte, 24))); err != nil {
 		t.Errorf("true proof: %v", err)
