@@ -1,0 +1,231 @@
+package specimen
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"limen/internal/repotest"
+	"limen/mrtd/lds"
+	"limen/mrtd/trust"
+)
+
+var utopia = []string{"P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"}
+
+var day = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func picture(t testing.TB) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 413, 531)), nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func order(t testing.TB) Order {
+	t.Helper()
+	text, err := os.ReadFile("testdata/utopia.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := ParseSpec(text, func(name string) ([]byte, error) {
+		switch name {
+		case "portrait.jpg":
+			return picture(t), nil
+		case "dg13.bin":
+			return []byte{0x6D, 1, 0xAA}, nil
+		}
+		return nil, fs.ErrNotExist
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestUtopiaHoldsWhatItsOrderAsks(t *testing.T) {
+	a, p, err := order(t).Issue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(Files(p), " "), "DG1 DG2 DG13 DG14 EF.CardAccess EF.SOD EF.COM"; got != want {
+		t.Errorf("files: got %s, want %s", got, want)
+	}
+	lines, err := lds.ParseDG1(p.Files[0x0101])
+	if err != nil || !reflect.DeepEqual([]string(lines), utopia) {
+		t.Errorf("DG1 is not the order's: %v", err)
+	}
+	dg2, err := lds.ParseDG2(p.Files[0x0102])
+	if err != nil || len(dg2.Faces) != 1 || dg2.Faces[0].Width != 413 || dg2.Faces[0].Height != 531 ||
+		dg2.Faces[0].Format != lds.JPEG || dg2.Faces[0].Stated != lds.JPEG || !bytes.Equal(dg2.Faces[0].Image, picture(t)) {
+		t.Errorf("DG2: got %v, %v; want one JPEG of 413 by 531", dg2, err)
+	}
+	access, err := lds.ParseCardAccess(p.Files[0x011C])
+	if err != nil || len(access.PACE) != 1 || access.PACE[0].OID != "0.4.0.127.0.7.2.2.4.2.2" || access.PACE[0].ParameterID != 13 || access.PACE[0].Version != 2 {
+		t.Errorf("EF.CardAccess: got %+v, %v", access.PACE, err)
+	}
+	com, err := lds.ParseCOM(p.Files[0x011E])
+	if err != nil || !reflect.DeepEqual(com.Groups, []int{1, 2, 13, 14}) || com.LDSVersion != "0107" {
+		t.Errorf("EF.COM: got %+v, %v", com, err)
+	}
+	sod, err := lds.ParseSOD(p.Files[0x011D])
+	if err != nil || !reflect.DeepEqual(sod.Groups(), com.Groups) || sod.Version != 1 || sod.LDSVersion != "0107" {
+		t.Fatalf("EF.SOD: got %v, %v", sod, err)
+	}
+	csca, err := trust.ParseCertificate(a.CSCA())
+	if err != nil || csca.Subject.Country != "UT" || !csca.IsCA() || csca.Link() || !csca.Key.Explicit || csca.VerifySignatureBy(csca) != nil {
+		t.Errorf("CSCA: got %+v, %v", csca, err)
+	}
+	ds, err := trust.ParseCertificate(sod.Certificates[0])
+	if err != nil || ds.VerifySignatureBy(csca) != nil || ds.Key.String() != "RSA 2048" || sod.Verify(sod.Signers[0], ds) != nil {
+		t.Errorf("document signer: got %+v, %v", ds, err)
+	}
+	if got := sod.Signers[0].SigningTime; !got.Equal(time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("signing time: got %v", got)
+	}
+}
+
+func TestTheSameSeedIsTheSamePassport(t *testing.T) {
+	o := order(t)
+	o.Profile.DS = DefaultProfile(day).DS
+	_, one, err := o.Issue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Profile.From = o.Profile.From.UTC()
+	_, two, err := o.Issue()
+	if err != nil || !reflect.DeepEqual(one, two) {
+		t.Errorf("two passports of one seed differ: %v", err)
+	}
+	o.Seed = "another"
+	_, three, err := o.Issue()
+	if err != nil || bytes.Equal(one.Files[0x011D], three.Files[0x011D]) {
+		t.Errorf("two seeds made one EF.SOD: %v", err)
+	}
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	o := order(t)
+	o.Profile.DS = DefaultProfile(day).DS
+	_, p, err := o.Issue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := Save(p, dir); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(os.DirFS(dir))
+	if err != nil || !reflect.DeepEqual(back, p) {
+		t.Errorf("a saved passport came back changed: %v", err)
+	}
+	// Without passport.yaml the files say how to open the chip; only the CAN is lost.
+	if err := os.Remove(dir + "/passport.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	p.CAN = ""
+	back, err = Load(os.DirFS(dir))
+	if err != nil || !reflect.DeepEqual(back, p) {
+		t.Errorf("bare files: got %v, %v", Files(back), err)
+	}
+	if err := os.WriteFile(dir+"/copy.bin", p.Files[0x0101], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "another DG1") {
+		t.Errorf("two DG1: got %v", err)
+	}
+	if _, err := Load(os.DirFS(t.TempDir())); err == nil {
+		t.Error("an empty folder was loaded")
+	}
+}
+
+func TestLoadServesFilesReadFromElsewhere(t *testing.T) {
+	p, err := Load(os.DirFS(repotest.Shared(t, "data/emrtd/specimen/bsi2008")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(Files(p), " "), "DG1 DG2 DG3 DG4 DG14 DG15 EF.SOD EF.COM"; got != want || !p.BAC || p.MRZ == "" {
+		t.Errorf("got %s, BAC %v; want %s, BAC", got, p.BAC, want)
+	}
+}
+
+func TestOrderErrorsNameLineAndColumn(t *testing.T) {
+	const mrz = "mrz: [x]\nsigned: 2024-01-01\n"
+	for _, c := range []struct{ name, text, where, what string }{
+		{"unknown key", mrz + "colour: red\n", "[3:1]", "colour"},
+		{"repeated key", mrz + "bac: true\nbac: false\n", "[4:1]", "bac"},
+		{"wrong type", mrz + "bac: maybe\n", "[3:6]", ""},
+		{"CAN", mrz + "can: \"12\"\n", "[3:6]", "six digits"},
+		{"protocol", mrz + "pace:\n  - protocol: X\n    curve: P-256\n", "[4:15]", "PACE protocol"},
+		{"curve", mrz + "pace:\n  - protocol: ECDH-GM-AES-CBC-CMAC-128\n    curve: P-99\n", "[5:12]", "P-99"},
+		{"hash", mrz + "hash: MD5\n", "[3:7]", "SHA-256"},
+		{"date", "mrz: [x]\nsigned: yesterday\n", "[2:9]", "2026-01-31"},
+		{"portrait", mrz + "portrait: nowhere.jpg\n", "[3:11]", "portrait"},
+		{"bits", mrz + "issuer:\n  csca: {scheme: rsa, bits: 5, hash: SHA-256}\n", "[4:29]", "1024"},
+		{"no date", "mrz: [x]\n", "[1:", "date"},
+		{"no mrz", "signed: 2024-01-01\n", "[1:", "mrz is missing"},
+		{"not YAML", "mrz: [x\n", "[1:", ""},
+	} {
+		_, err := ParseSpec([]byte(c.text), func(string) ([]byte, error) { return nil, errors.New("not there") })
+		if err == nil || !strings.Contains(err.Error(), c.where) || !strings.Contains(err.Error(), c.what) {
+			t.Errorf("%s: got %v; want %s and %q", c.name, err, c.where, c.what)
+		}
+	}
+}
+
+func TestIssueRefuses(t *testing.T) {
+	a, err := NewAuthority(DefaultProfile(day), Seed("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]Spec{
+		"short lines":       {Lines: []string{"P<UTO"}},
+		"no lines":          {},
+		"three of 44":       {Lines: append([]string{utopia[0]}, utopia...)},
+		"bad picture":       {Lines: utopia, Portrait: []byte("GIF89a")},
+		"letters in CAN":    {Lines: utopia, CAN: "12345a"},
+		"group without tag": {Lines: utopia, Groups: map[int][]byte{13: {1, 2, 3}}},
+		"group 17":          {Lines: utopia, Groups: map[int][]byte{17: {0x70, 0}}},
+		"DG1 twice":         {Lines: utopia, Groups: map[int][]byte{1: {0x61, 0}}},
+	} {
+		if _, err := a.Issue(s); err == nil {
+			t.Errorf("%s: issued", name)
+		}
+	}
+}
+
+func TestSpecPrintsRedacted(t *testing.T) {
+	s := Spec{Lines: utopia, CAN: "123456"}
+	lines := lds.MRZ(utopia)
+	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%+v %#v", s, s), fmt.Sprintf("%v %#v", lines, lines)} {
+		if strings.Contains(text, "ERIKSSON") || strings.Contains(text, "123456") {
+			t.Errorf("printed: %s", text)
+		}
+	}
+}
+
+func TestProtocolNames(t *testing.T) {
+	for name, oid := range map[string]string{
+		"ECDH-GM-AES-CBC-CMAC-256":  oidPACE + ".2.4",
+		"ECDH-CAM-AES-CBC-CMAC-128": oidPACE + ".6.2",
+		"DH-GM-3DES-CBC-CBC":        oidPACE + ".1.1",
+		"ECDH-CAM-3DES-CBC-CBC":     "",
+		"ECDH":                      "",
+	} {
+		if got := ProtocolOID(name); got != oid {
+			t.Errorf("%s: got %s, want %s", name, got, oid)
+		}
+		if oid != "" && ProtocolName(oid) != name {
+			t.Errorf("%s: got %s, want %s", oid, ProtocolName(oid), name)
+		}
+	}
+}
