@@ -102,7 +102,7 @@ func (s *Server) endDecision(c *inspection, d *decided, err error) {
 	s.announce()
 }
 
-// cardAccessNumber is a CAN's form (Doc 9303-11, 4.4.1): six digits.
+// cardAccessNumber is a CAN as documents print it: six digits.
 var cardAccessNumber = regexp.MustCompile(`^[0-9]{6}$`)
 
 // serveCAN hands a typed card access number on and keeps nothing of it.
