@@ -3,10 +3,12 @@ package limen
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"limen/mrtd"
+	"limen/mrtd/apdu"
 	"limen/mrtd/lds"
 )
 
@@ -73,7 +75,7 @@ func (in *Inspection) readChip(ctx context.Context, p printed, can string) chipR
 		return done(fail(CheckChipAccess, because(ChipNotMRTD)), needs(CheckChipRead, CheckChipAccess))
 	case errors.Is(err, mrtd.ErrChipLost):
 		return done(judgeAccess(reading, because(ChipLost)), inconclusive(CheckChipRead, because(ChipLost)))
-	case err != nil:
+	case err != nil && len(reading.Failures) == 0:
 		reason := reasonOf(err, ChipReadFailed)
 		return done(judgeAccess(reading, reason), inconclusive(CheckChipRead, reason))
 	}
@@ -98,16 +100,26 @@ func judgeAccess(r mrtd.Reading, unless Reason) Check {
 	return pass(CheckChipAccess, because(PACENotOffered))
 }
 
+// judgeFiles tells whether every file the line needs was read. A file that
+// the chip says it does not have is an answer; one that could not be read is none.
 func judgeFiles(r mrtd.Reading) Check {
-	var missing []Reason
-	for _, id := range []uint16{lds.EFSOD.FID, group(1).FID, group(2).FID} {
-		if _, ok := r.Files[id]; !ok {
-			f, _ := lds.FileByFID(id)
-			missing = append(missing, because(ChipFileMissing, f.Name))
+	var missing, unread []Reason
+	for _, f := range []lds.File{lds.EFSOD, group(1), group(2)} {
+		if _, ok := r.Files[f.FID]; ok {
+			continue
 		}
+		i := slices.IndexFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File.FID == f.FID })
+		if i >= 0 && r.Failures[i].Status != apdu.FileNotFound {
+			unread = append(unread, because(ChipReadFailed, f.Name))
+			continue
+		}
+		missing = append(missing, because(ChipFileMissing, f.Name))
 	}
-	if len(missing) > 0 {
-		return fail(CheckChipRead, missing...)
+	switch {
+	case len(missing) > 0:
+		return fail(CheckChipRead, append(missing, unread...)...)
+	case len(unread) > 0:
+		return inconclusive(CheckChipRead, unread...)
 	}
 	return pass(CheckChipRead)
 }

@@ -31,6 +31,7 @@ type Parts struct {
 	Pseudonyms limen.Pseudonymizer
 	Lookups    []limen.Lookup
 	Observer   limen.Observer
+	Officers   limen.Signer // signs officers' decisions; none can be made when nil
 	Software   string
 	Now        func() time.Time // time.Now when nil
 	Log        *slog.Logger     // nothing a document said goes there
@@ -50,8 +51,9 @@ type Appliance struct {
 	faces     *faceCamera
 	closeFace func()
 
-	mu  sync.Mutex
-	can string
+	mu       sync.Mutex
+	can      string
+	finished []limen.Finished // the last ones, which an officer may still decide about
 }
 
 // New makes an appliance. A face model that cannot be used is no error: the
@@ -161,6 +163,7 @@ func (a *Appliance) Run(ctx context.Context) error {
 			if f.Err != nil {
 				a.parts.Log.Error("record not stored", "inspection", f.Record.ID, "error", f.Err)
 			}
+			a.remember(f)
 			if a.parts.Finished != nil {
 				a.parts.Finished(f)
 			}

@@ -45,7 +45,7 @@ type Config struct {
 // MRZReaderConfig is the serial MRZ reader.
 type MRZReaderConfig struct {
 	Port     string `yaml:"port"`
-	Protocol string `yaml:"protocol"` // elyctis | 3m | lines
+	Protocol string `yaml:"protocol"` // elyctis | 3m-rte | lines
 	Baud     int    `yaml:"baud"`
 	Frame    string `yaml:"frame"` // 8N1 | 7E1
 }

@@ -19,7 +19,7 @@ func ConfigSchema() ([]byte, error) {
 
 // enums are the keys with a closed set of values.
 var enums = map[string][]string{
-	"protocol": {"elyctis", "3m", "lines"},
+	"protocol": {"elyctis", "3m-rte", "lines"},
 	"frame":    {"8N1", "7E1"},
 	"kind":     {"pn532", "pcsc", "none"},
 }

@@ -1,0 +1,171 @@
+package demo
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"limen"
+	"limen/cmd/internal/demo/faces"
+	"limen/hw/sim/camera"
+	"limen/hw/sim/pn532sim"
+)
+
+// Line is what the demonstration prints for one traveller.
+type Line struct {
+	Traveller string      `json:"traveller"`
+	Expected  Result      `json:"expected"`
+	Outcome   string      `json:"outcome"`
+	Reasons   []string    `json:"reasons"`
+	Details   []string    `json:"details,omitempty"` // reasons with what they speak of: "dg_hash_mismatch:DG2"
+	MS        limen.Spent `json:"ms"`
+	Record    RecordLine  `json:"record"`
+	matches   bool
+	Note      string `json:"note,omitempty"` // why the outcome is not the table's, where a model or a program is not at hand
+}
+
+// Result is an outcome with its reason codes.
+type Result struct {
+	Outcome string   `json:"outcome"`
+	Reasons []string `json:"reasons"`
+}
+
+// RecordLine is where the record lies: its leaf, and the tree's root with it.
+type RecordLine struct {
+	Index uint64 `json:"index"`
+	Root  string `json:"root"`
+}
+
+// Totals is the demonstration's last line.
+type Totals struct {
+	Inspections     int  `json:"inspections"`
+	AsExpected      int  `json:"as_expected"`
+	StoredAtCentre  int  `json:"stored_at_centre"`
+	HistoryVerified bool `json:"history_verified"`
+}
+
+// Agree tells whether everything came out as it must.
+func (t Totals) Agree() bool {
+	return t.Inspections > 0 && t.AsExpected == t.Inspections && t.StoredAtCentre == t.Inspections && t.HistoryVerified
+}
+
+// inspectionLimit bounds the wait for one traveller's decision.
+const inspectionLimit = time.Minute
+
+// Play sends one traveller across: the face walks up to the camera, the
+// document lies down on the readers, and what the appliance makes of it comes
+// back from finished.
+func (s *Stage) Play(ctx context.Context, t Traveller, finished <-chan limen.Finished) (Line, error) {
+	document, err := s.authorities.issue(t)
+	if err != nil {
+		return Line{}, err
+	}
+	scene, err := s.scene(t)
+	if err != nil {
+		return Line{}, err
+	}
+	if err := s.camera.Show(scene); err != nil {
+		return Line{}, err
+	}
+	if !t.Wrong.NoChip {
+		s.nfc.Insert(document.chip, pn532sim.TypeA)
+	}
+	if t.Document.CAN != "" && s.SetCAN != nil {
+		s.SetCAN(t.Document.CAN)
+	}
+	if err := s.mrz.Present(document.read); err != nil {
+		return Line{}, fmt.Errorf("the MRZ reader's simulated end: %w", err)
+	}
+	defer func() {
+		s.mrz.Remove()
+		s.nfc.Remove()
+		s.camera.Show(camera.Scene{})
+	}()
+	limit, stop := context.WithTimeout(ctx, inspectionLimit)
+	defer stop()
+	select {
+	case f := <-finished:
+		return line(t, f, s.FaceProblem()), f.Err
+	case <-limit.Done():
+		return Line{}, fmt.Errorf("%s: no decision within %v: %w", t.Name, inspectionLimit, limit.Err())
+	}
+}
+
+// line holds an inspection's end against the table.
+func line(t Traveller, f limen.Finished, faceProblem limen.ReasonCode) Line {
+	d := f.Record.Decision
+	var details []string
+	for _, r := range append(slices.Clone(d.Reasons), d.Notes...) {
+		details = append(details, r.String())
+	}
+	expected := t.Expect
+	l := Line{Traveller: t.Name, Outcome: string(d.Outcome), Reasons: codes(details), Details: details, MS: f.Record.Spent,
+		Record: RecordLine{f.Receipt.Index, hex.EncodeToString(f.Receipt.Root[:])}}
+	if faceProblem != "" {
+		expected = expected.withoutFace(faceProblem)
+		l.Note = fmt.Sprintf("faces cannot be checked here (%s), so nobody is admitted", faceProblem)
+	}
+	l.Expected = Result{string(expected.Outcome), codes(expected.Reasons)}
+	l.matches = l.Outcome == l.Expected.Outcome && same(details, expected.Reasons)
+	return l
+}
+
+// withoutFace is what must come out where faces cannot be checked: nobody is
+// admitted, and who would have come as far as the camera hears why.
+func (e Expect) withoutFace(problem limen.ReasonCode) Expect {
+	aboutFaces := []string{string(limen.FaceMismatch), string(limen.FaceNotFound), string(limen.FaceSeveral)}
+	out := slices.DeleteFunc(slices.Clone(e.Reasons), func(r string) bool { return slices.Contains(aboutFaces, code(r)) })
+	if !slices.ContainsFunc(out, func(r string) bool { return code(r) == string(limen.NotEligible) }) {
+		out = append(out, string(problem))
+	}
+	return Expect{limen.Refer, out}
+}
+
+// same tells whether two lists hold the same reasons, in whatever order.
+func same(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// code is a reason without its subject.
+func code(reason string) string {
+	c, _, _ := strings.Cut(reason, ":")
+	return c
+}
+
+func codes(reasons []string) []string {
+	out := []string{} // JSON's [], not null
+	for _, r := range reasons {
+		out = append(out, code(r))
+	}
+	return out
+}
+
+// scene is what the camera sees of a row.
+func (s *Stage) scene(t Traveller) (camera.Scene, error) {
+	who := t.Live.Face
+	if who == "" {
+		who = t.Face
+	}
+	scene := camera.Scene{Seed: uint64(len(t.Name))}
+	if t.Live.Scene == Nobody {
+		return scene, nil
+	}
+	person := func(name string, aside float64) error {
+		still, err := faces.Live(name)
+		if err != nil {
+			return err
+		}
+		scene.People = append(scene.People, camera.Person{Still: still, Eyes: faces.Eyes(), Aside: aside, Approach: s.approach})
+		return nil
+	}
+	if t.Live.Scene == TwoPeople {
+		if err := person(faces.Names()[len(faces.Names())-2], 0.22); err != nil {
+			return scene, err
+		}
+		return scene, person(who, -0.2)
+	}
+	return scene, person(who, 0)
+}

@@ -1,0 +1,87 @@
+package device
+
+import (
+	"context"
+	"fmt"
+
+	"limen"
+	"limen/device/console"
+)
+
+// maxOpen is how many of the last inspections an officer can still decide about.
+const maxOpen = 64
+
+// remember keeps an inspection's end for an officer's decision.
+func (a *Appliance) remember(f limen.Finished) {
+	if f.Err != nil {
+		return // what is not in the history cannot be pointed to
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.finished = append(a.finished, f)
+	if len(a.finished) > maxOpen {
+		a.finished = a.finished[1:]
+	}
+}
+
+// Decide implements console.Officer: it records an officer's word about an
+// inspection of this appliance, signed, as a record that points to it.
+func (a *Appliance) Decide(ctx context.Context, inspection string, outcome limen.Outcome, officer, grounds string) error {
+	about, ok := a.recall(inspection)
+	if !ok {
+		return fmt.Errorf("inspection %s is not among the last %d of this appliance", inspection, maxOpen)
+	}
+	if a.parts.Officers == nil {
+		return fmt.Errorf("no key signs officers' decisions on this appliance")
+	}
+	r, err := limen.NewOfficerRecord(about.Record, about.Receipt, outcome, officer, grounds, newID(), a.parts.Now(), a.parts.Officers)
+	if err != nil {
+		return err
+	}
+	if _, err := a.parts.History.Append(ctx, r); err != nil {
+		return fmt.Errorf("the decision was not recorded, so it does not count: %w", err)
+	}
+	return nil
+}
+
+func (a *Appliance) recall(id string) (limen.Finished, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.finished {
+		if f.Record.ID == id {
+			return f, true
+		}
+	}
+	return limen.Finished{}, false
+}
+
+// Devices implements console.Devices.
+func (a *Appliance) Devices() []console.DeviceState {
+	var out []console.DeviceState
+	for _, s := range a.States() {
+		d := console.DeviceState{Name: s.Name, Kind: kinds[s.Name], Detail: s.Detail, State: map[Health]string{
+			Starting: console.DeviceStarting, Working: console.DeviceReady, Away: console.DeviceLost, Absent: console.DeviceOff,
+		}[s.Health]}
+		if s.Health == Away {
+			d.NextAction = nextActions[s.Name]
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// kinds and nextActions are by the names on the board.
+var kinds = map[string]string{
+	nameMRZReader: "mrz_reader", nameChipReader: "chip_reader", nameCamera: "camera", nameModels: "models", NameUplink: "uplink",
+}
+
+var nextActions = map[string]string{
+	nameMRZReader:  "Check the MRZ reader's cable. It is used again as soon as it is back.",
+	nameChipReader: "Check the chip reader's cable. It is used again as soon as it is back.",
+	nameCamera:     "Check the camera's cable and power. It is used again as soon as it is back.",
+	nameModels:     "Call the technician: the face models must be installed. Until then compare faces yourself.",
+	NameUplink:     "Nothing is lost: checks are kept here until the centre can be reached.",
+}
+
+// NameUplink is the uplink's name on the board of states.
+const NameUplink = "uplink"
