@@ -109,7 +109,7 @@ func (s *SOD) parseObject(b []byte) error {
 	if len(fields) > 3 && fields[3].Tag == ber.Sequence {
 		versions, err := fields[3].Children()
 		if err != nil || len(versions) != 2 {
-			return errors.New("LDS version info is not two versions")
+			return errors.New("not two versions, of LDS and Unicode")
 		}
 		if s.LDSVersion, err = digits(versions[0].Value, 4); err != nil {
 			return fmt.Errorf("LDS: %w", err)

@@ -38,10 +38,11 @@ func TestRealMasterLists(t *testing.T) {
 	for _, c := range []struct {
 		file, root string
 		want       int
+		links      int
 		signed     string
 	}{
-		{"DE_ML_2026-05-28-08-28-45.ml", "DE", 588, "2026-05-28"},
-		{"NL_ML_2026-07-22.ml", "NL", 411, "2026-07-23"},
+		{"DE_ML_2026-05-28-08-28-45.ml", "DE", 588, 213, "2026-05-28"},
+		{"NL_ML_2026-07-22.ml", "NL", 411, 0, "2026-07-23"},
 	} {
 		b := shared(t, lists+c.file)
 		list, err := VerifyMasterList(b, roots[c.root])
@@ -64,32 +65,34 @@ func TestRealMasterLists(t *testing.T) {
 		if _, err := VerifyMasterList(changed, roots[c.root]); err == nil {
 			t.Errorf("%s with one bit changed: accepted", c.file)
 		}
-		self, selfOK, link, kinds := 0, 0, 0, map[string]int{}
+		counts := map[string]int{}
 		for _, x := range list.Certificates {
-			kinds[x.Key.String()]++
-			if !x.IsCA() {
-				t.Logf("%s: no CA: %s", c.file, x.Subject)
-			}
-			if x.Link() {
-				link++
-				continue
-			}
-			self++
-			if err := x.VerifySignatureBy(x); err == nil {
-				selfOK++
-			} else {
-				t.Logf("%s: %s %X (%s, %s): %v", c.file, x.Subject, x.Serial, x.Key, x.Algorithm, err)
+			switch {
+			case !x.IsCA():
+				t.Errorf("%s: %s is no CA", c.file, x.Subject)
+			case x.Link():
+				counts["link"]++
+			case x.VerifySignatureBy(x) == nil:
+				counts["self-signed"]++
+			default:
+				t.Errorf("%s: %s (%s, %s) does not verify by its own key", c.file, x.Subject, x.Key, x.Algorithm)
 			}
 		}
-		t.Logf("%s: %d self-issued, %d of them verify; %d link; keys %v", c.file, self, selfOK, link, kinds)
+		if counts["link"] != c.links {
+			t.Errorf("%s: got %v, want %d links", c.file, counts, c.links)
+		}
+		t.Logf("%s: %v", c.file, counts)
 	}
 	icao := shared(t, lists+"ICAO_ml_September2023.bad-signature.ml")
 	list, err := ParseMasterList(icao)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("ICAO list: %d certificates, signers %d, embedded %d", len(list.Certificates), len(list.signed.Signers), len(list.signed.Certificates))
-	// Its own embedded CSCA as root: nothing but the signature can be wrong.
+	if len(list.Certificates) != 394 || len(list.signed.Certificates) != 2 {
+		t.Errorf("ICAO list: got %d certificates and %d embedded, want 394 and 2", len(list.Certificates), len(list.signed.Certificates))
+	}
+	// Its own embedded CSCA as root: nothing but the signature can be wrong. It
+	// is a block over the right digest without DigestInfo's NULL.
 	for _, raw := range list.signed.Certificates {
 		c := certificate(t, raw)
 		if _, err := VerifyMasterList(icao, c); !errors.Is(err, ErrSignature) {
@@ -104,33 +107,43 @@ func TestMockPKI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cscas []*Certificate
 	store := NewStore()
 	for _, f := range folders {
 		b, err := os.ReadFile(filepath.Join(dir, f.Name(), "mock_csca.pem"))
 		if err == nil {
-			c := certificate(t, b)
-			cscas = append(cscas, c)
-			store.Add(Source{Name: f.Name()}, c)
+			store.Add(Source{Name: f.Name()}, certificate(t, b))
 		}
 	}
-	verified := 0
+	signers := 0
 	for _, f := range folders {
 		b, err := os.ReadFile(filepath.Join(dir, f.Name(), "mock_dsc.pem"))
 		if err != nil {
-			t.Logf("%s: %v", f.Name(), err)
 			continue
 		}
+		signers++
 		ds := certificate(t, b)
-		ok := false
-		for _, c := range store.Find(ds.Issuer.Raw, ds.AuthorityKeyID) {
-			ok = ok || ds.VerifySignatureBy(c) == nil
+		if ds.IsCA() {
+			t.Errorf("%s: the signer counts as a CA", f.Name())
 		}
-		if ok {
-			verified++
-		} else {
-			t.Logf("%s: no CSCA verifies %s (%s)", f.Name(), ds.Subject, ds.Algorithm)
+		verified := 0
+		for _, c := range store.Find(ds.Issuer.Raw, ds.AuthorityKeyID) {
+			if ds.VerifySignatureBy(c) == nil {
+				verified++
+			}
+		}
+		if verified != 1 {
+			t.Errorf("%s: %d CSCAs verify the signer (%s), want 1", f.Name(), verified, ds.Algorithm)
+		}
+		ds.TBS = append([]byte(nil), ds.TBS...)
+		ds.TBS[len(ds.TBS)/2] ^= 1
+		for _, c := range store.Certificates() {
+			if ds.VerifySignatureBy(c) == nil {
+				t.Errorf("%s: verifies with a bit changed", f.Name())
+			}
 		}
 	}
-	t.Logf("%d folders, %d CSCAs, %d signers verified", len(folders), len(cscas), verified)
+	// Eight folders lack the CSCA, which is another folder's; one lacks the signer.
+	if len(folders) != 41 || store.Len() != 33 || signers != 40 {
+		t.Errorf("got %d folders, %d CSCAs, %d signers; want 41, 33, 40", len(folders), store.Len(), signers)
+	}
 }

@@ -48,10 +48,11 @@ const (
 	oidSigningTime   = "1.2.840.113549.1.9.5"
 )
 
-// More than any issuer needs: a signer or two, and their chain.
+// More than any issuer needs: a signer or two, and their chain. Every signer may
+// have to be tried with every certificate, so the two bound the time a message costs.
 const (
-	maxSigners    = 8
-	maxEmbedded   = 64
+	maxSigners    = 4
+	maxEmbedded   = 16
 	maxAttributes = 64
 )
 
@@ -137,7 +138,7 @@ func (s *SignedData) setContent(t ber.TLV) error {
 	}
 	s.ContentType = oid
 	if content.Tag != ber.OctetString && content.Tag != 0x24 {
-		// PKCS#7 1.5 put the content in bare; its value is what is digested (RFC 5652, 5.2.1).
+		// PKCS#7 1.5 also allowed content without its octet string; no document seen has it.
 		return fmt.Errorf("tag %X where an octet string belongs", content.Tag)
 	}
 	s.Content, err = content.Octets()
