@@ -249,6 +249,10 @@ func openPair() (*pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a pseudo terminal (is /dev/pts mounted?): %w", err)
 	}
+	if master, err = pollable(master); err != nil {
+		slave.Close()
+		return nil, err
+	}
 	p := &pair{master: master, slave: slave, gone: make(chan struct{})}
 	err = control(slave, func(fd int) error {
 		t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -265,6 +269,21 @@ func openPair() (*pair, error) {
 		return nil, fmt.Errorf("cannot set the pseudo terminal raw: %w", err)
 	}
 	return p, nil
+}
+
+// pollable gives back the master as a file of the runtime's poller, where
+// Close wakes a Read: pty leaves it blocking, and a blocked Read would keep the
+// cable plugged in while a driver holds the other end.
+func pollable(master *os.File) (*os.File, error) {
+	defer master.Close()
+	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the pseudo terminal: %w", err)
+	}
+	return os.NewFile(uintptr(fd), master.Name()), nil
 }
 
 func (p *pair) close() {

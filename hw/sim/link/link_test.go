@@ -94,6 +94,37 @@ func TestUnplugAndPlugAtTheSamePath(t *testing.T) {
 	}
 }
 
+// The driver holds its end and the device is reading: the cable must come out
+// all the same.
+func TestUnplugWhileBothEndsWait(t *testing.T) {
+	l := newLink(t)
+	h := host(t, l)
+	device := make(chan error)
+	go func() {
+		_, err := l.Read(make([]byte, 1))
+		device <- err
+	}()
+	driver := make(chan error)
+	go func() {
+		_, err := h.Read(make([]byte, 1))
+		driver <- err
+	}()
+	if _, err := h.Write([]byte{1}); err != nil || <-device != nil {
+		t.Fatal("the device did not read")
+	}
+	go func() {
+		_, err := l.Read(make([]byte, 1))
+		device <- err
+	}()
+	l.Unplug()
+	if err := <-driver; err == nil {
+		t.Error("driver's read: got nil, want an error or end of file")
+	}
+	if err := <-device; !errors.Is(err, ErrUnplugged) {
+		t.Errorf("device's read: got %v, want ErrUnplugged", err)
+	}
+}
+
 func TestCloseWakesRead(t *testing.T) {
 	l := newLink(t)
 	done := make(chan error)
