@@ -1,0 +1,119 @@
+package history
+
+import (
+	"context"
+	"crypto/ed25519"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"limen"
+	"limen/sync/journal"
+)
+
+type key struct{ ed25519.PrivateKey }
+
+func (k key) Sign(message []byte) ([]byte, error) { return ed25519.Sign(k.PrivateKey, message), nil }
+func (k key) PublicKey() []byte                   { return k.Public().(ed25519.PublicKey) }
+
+// day is when these records are made.
+var day = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+
+func open(t *testing.T) *History {
+	t.Helper()
+	j, err := journal.Open(t.TempDir(), journal.Options{Key: make([]byte, 32), Name: "gate-1", Signer: key{ed25519.NewKeyFromSeed(make([]byte, 32))}, Now: func() time.Time { return day }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := New(j)
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func record(id string, p limen.Pseudonym, kind limen.RecordKind) limen.Record {
+	return limen.Record{Version: limen.RecordVersion, Kind: kind, ID: id, Site: "utopia-airport", Device: "gate-1",
+		Started: limen.MomentOf(day), Document: limen.Document{Pseudonym: p}, Decision: limen.Decision{Outcome: limen.Admit}}
+}
+
+func TestEarlierFindsTheDocumentsInspections(t *testing.T) {
+	h, ctx := open(t), context.Background()
+	mine, other := limen.Pseudonym{1}, limen.Pseudonym{2}
+	for i, r := range []limen.Record{record("a", mine, limen.KindInspection), record("b", other, limen.KindInspection),
+		record("c", mine, limen.KindOfficer), record("d", mine, limen.KindInspection), record("e", limen.Pseudonym{}, limen.KindInspection)} {
+		receipt, err := h.Append(ctx, r)
+		if err != nil || receipt.Index != uint64(i) {
+			t.Fatalf("record %d: got index %d, %v", i, receipt.Index, err)
+		}
+	}
+	got, err := h.Earlier(ctx, mine, day.Add(-time.Hour))
+	if err != nil || len(got) != 2 || got[0].Site != "utopia-airport" || got[0].Outcome != limen.Admit || !got[0].At.Equal(day) {
+		t.Errorf("got %+v, %v; want the two inspections of the document", got, err)
+	}
+	if got, err := h.Earlier(ctx, mine, day.Add(time.Hour)); err != nil || len(got) != 0 {
+		t.Errorf("since later: got %+v, %v; want none", got, err)
+	}
+	if got, err := h.Earlier(ctx, limen.Pseudonym{}, day.Add(-time.Hour)); err != nil || len(got) != 0 {
+		t.Errorf("unread documents: got %+v, %v; want none, since they are not one document", got, err)
+	}
+}
+
+// The same questions have the same answers from the store and over the socket.
+func TestSocketAnswersAsTheStore(t *testing.T) {
+	h := open(t)
+	for _, id := range []string{"a", "b", "c"} {
+		if _, err := h.Append(context.Background(), record(id, limen.Pseudonym{1}, limen.KindInspection)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "s", "limen.sock")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(ctx, path) }()
+	var c *Client
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		var err error
+		if c, err = Dial(ctx, path); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	for name, q := range map[string]Questions{"store": h, "socket": c} {
+		shown, err := q.Show(-1, 2)
+		if err != nil || len(shown) != 2 || shown[0].Index != 2 || shown[0].Record.ID != "c" || shown[1].Index != 1 {
+			t.Errorf("%s: got %+v, %v; want entries 2 and 1", name, shown, err)
+		}
+		v, err := q.Verify(ctx)
+		if err != nil || v.Size != 3 || v.Fault != nil || v.Root != h.journal.Root() {
+			t.Errorf("%s: got %+v, %v; want 3 entries without fault", name, v, err)
+		}
+		if _, err := q.Show(9, 1); err == nil || !strings.Contains(err.Error(), "the journal has 3") {
+			t.Errorf("%s: no such entry: got %v", name, err)
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("socket: got mode %v, %v; want 0600", info.Mode(), err)
+	}
+	if err := h.Serve(ctx, path); err == nil || !strings.Contains(err.Error(), "another appliance") {
+		t.Errorf("second server: got %v, want it refused", err)
+	}
+	c.Close()
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket stays behind: %v", err)
+	}
+}
