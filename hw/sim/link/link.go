@@ -133,6 +133,7 @@ func (l *Link) Read(b []byte) (int, error) {
 		}
 		n, err := p.master.Read(b)
 		if n > 0 {
+			l.in.begin()
 			l.in.spend(n, l.Baud, p.gone)
 			return n, nil
 		}
@@ -156,6 +157,7 @@ func (l *Link) Write(b []byte) (int, error) {
 	if p == nil {
 		return 0, ErrUnplugged
 	}
+	l.out.begin()
 	sent := 0
 	for sent < len(b) {
 		chunk := l.out.chunk(len(b)-sent, l.Baud)

@@ -176,6 +176,9 @@ func TestPaceTakesTheTimeOfTheWire(t *testing.T) {
 	if took := time.Since(start); took < 95*time.Millisecond {
 		t.Errorf("to the driver: %d bytes took %v, want about 100ms", n, took)
 	}
+	if took := time.Since(start); took > 300*time.Millisecond { // late wake-ups must not add up; generous for a busy machine
+		t.Errorf("to the driver: %d bytes took %v, want about 100ms", n, took)
+	}
 	start = time.Now()
 	if _, err := h.Write(make([]byte, n)); err != nil {
 		t.Fatal(err)

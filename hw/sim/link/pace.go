@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// pacer spreads the bytes of one direction over the time a wire needs. It
-// counts from when the wire was last busy, so that late wake-ups do not add up.
+// pacer spreads the bytes of one direction over the time a wire needs. Within
+// a message it counts from the message's begin, so that late wake-ups do not
+// add up.
 type pacer struct {
 	mu         sync.Mutex
 	baud, bits int
@@ -55,6 +56,15 @@ func (p *pacer) chunk(n int, hostBaud func() int) int {
 	return min(n, max(1, int(slice/per)))
 }
 
+// begin starts a message: now, or when the wire is free.
+func (p *pacer) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.busy.Before(now) {
+		p.busy = now
+	}
+}
+
 // spend waits until n more bytes are through; false when gone closes first.
 func (p *pacer) spend(n int, hostBaud func() int, gone <-chan struct{}) bool {
 	per := p.perByte(hostBaud)
@@ -67,12 +77,8 @@ func (p *pacer) spend(n int, hostBaud func() int, gone <-chan struct{}) bool {
 		}
 	}
 	p.mu.Lock()
-	now := time.Now()
-	if p.busy.Before(now) {
-		p.busy = now
-	}
 	p.busy = p.busy.Add(time.Duration(n) * per)
-	wait := p.busy.Sub(now)
+	wait := time.Until(p.busy)
 	p.mu.Unlock()
 
 	timer := time.NewTimer(wait)

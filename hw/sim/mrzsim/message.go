@@ -79,15 +79,20 @@ func (r *Reader) spoil(b []byte) []byte {
 	if r.take(Garbage) {
 		b = append([]byte{0x00, 0x15, 0x7F, 0x04}, b...)
 	}
-	if r.take(SevenBits) {
-		for i, c := range b {
-			b[i] = c & 0x7F
-			if bits.OnesCount8(b[i])%2 != 0 {
-				b[i] |= 0x80
-			}
+	return b
+}
+
+// evenParity sets the eighth bit of each byte to even parity, as a port of
+// 8N1 sees what a reader of 7E1 sends.
+func evenParity(b []byte) []byte {
+	out := make([]byte, len(b))
+	for i, c := range b {
+		out[i] = c & 0x7F
+		if bits.OnesCount8(out[i])%2 != 0 {
+			out[i] |= 0x80
 		}
 	}
-	return b
+	return out
 }
 
 // take tells whether a fault is set, and uses it up.

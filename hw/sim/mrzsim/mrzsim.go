@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,7 +25,7 @@ const (
 	HalfMessage   Fault = "half message"   // only the first half is sent
 	DoubledLine   Fault = "doubled line"   // the first line is sent twice
 	MissingFiller Fault = "missing filler" // the first line lacks its last filler
-	SevenBits     Fault = "seven bits"     // 7E1: every byte bears an even parity bit
+	SevenBits     Fault = "seven bits"     // 7E1 from now on: every byte bears an even parity bit
 	Garbage       Fault = "garbage"        // noise before the message
 	WrongCheck    Fault = "wrong check"    // 3M: the check byte is wrong
 	EmptyRead     Fault = "empty read"     // Elyctis: an answer without an MRZ
@@ -107,7 +108,8 @@ func (r *Reader) Remove() error {
 	return err
 }
 
-// Fault makes the next message, or for Deaf the next command, go wrong. Several add up.
+// Fault makes the next message, or for Deaf the next command, go wrong; a
+// reader set to SevenBits stays so. Several add up.
 func (r *Reader) Fault(f ...Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -244,6 +246,9 @@ func (r *Reader) cardState(inserted bool) error {
 }
 
 func (r *Reader) write(b []byte) error {
+	if slices.Contains(r.faults, SevenBits) {
+		b = evenParity(b)
+	}
 	if _, err := r.link.Write(b); err != nil {
 		return fmt.Errorf("simulated MRZ reader: %w", err)
 	}

@@ -29,7 +29,7 @@ type path struct {
 	reports chan serialport.Report
 }
 
-func start(t *testing.T, s mrzreader.Settings) *path {
+func start(t *testing.T, s mrzreader.Settings, faults ...Fault) *path {
 	t.Helper()
 	l, err := link.New()
 	if err != nil {
@@ -40,6 +40,7 @@ func start(t *testing.T, s mrzreader.Settings) *path {
 	s.Answer = 200 * time.Millisecond
 	s.Report = func(n mrzreader.Note) { p.notes <- n }
 	p.sim = New(l, s.Protocol, s)
+	p.sim.Fault(faults...)
 	driver, err := mrzreader.New(s)
 	if err != nil {
 		t.Fatal(err)
@@ -186,8 +187,7 @@ func TestFaults(t *testing.T) {
 			{Garbage, td3, ""},
 		} {
 			t.Run(name+", "+string(test.fault), func(t *testing.T) {
-				p := start(t, s)
-				p.sim.Fault(test.fault)
+				p := start(t, s, test.fault)
 				p.present(t, td3)
 				r := p.expect(t, test.want)
 				if test.note != "" && !slices.Contains(r.Notes, test.note) {
