@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"limen/hw/pn532"
+	"limen/hw/serialport"
 	"limen/hw/sim/pn532sim"
 )
 
@@ -86,8 +87,8 @@ func TestTypeAAndB(t *testing.T) {
 		if _, err := target.Transmit(t.Context(), []byte{0, 0xB0, 0, 0, 1}); !gone(err) {
 			t.Errorf("after Release: got %v, want an error with CardGone", err)
 		}
-		if card.resets != 1 {
-			t.Errorf("got %d resets of the card, want 1", card.resets)
+		if n := card.resetCount(); n != 1 {
+			t.Errorf("got %d resets of the card, want 1", n)
 		}
 	}
 }
@@ -196,9 +197,27 @@ func TestUnpluggedInMidExchange(t *testing.T) {
 		done <- err
 	}()
 	<-reached
-	b.link.unplug()
-	if err := <-done; err == nil || gone(err) || !strings.Contains(err.Error(), "serial line") {
+	b.link.Unplug()
+	err := <-done
+	if err == nil || gone(err) || !strings.Contains(err.Error(), "serial line") {
 		t.Errorf("got %v, want the serial line's failure, not the card's", err)
+	}
+	if !errors.Is(err, serialport.ErrUnplugged) {
+		t.Errorf("got %v, want ErrUnplugged within", err)
+	}
+	// Plugged in again, the chip is as fresh from power-on.
+	b.port.Close()
+	card.setDelay(nil)
+	if err := b.link.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	b.port = openTTY(t, b.link.Path)
+	again, err := b.open(t, pn532.Options{}).Poll(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Transmit(t.Context(), []byte{0x00, 0xA4, 0x04, 0x0C}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -207,18 +226,18 @@ func TestCancelAborts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	card := &fileCard{}
-	card.delay = func(c context.Context) error {
+	card.setDelay(func(c context.Context) error {
 		cancel()
 		<-c.Done() // the chip's, ended by the host's ACK
 		close(stopped)
 		return c.Err()
-	}
+	})
 	_, target := newReader(t, unpaced, card, pn532sim.TypeA)
 	if _, err := target.Transmit(ctx, []byte{0x00, 0xB0, 0x00, 0x00, 0x10}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want context.Canceled", err)
 	}
 	<-stopped
-	card.delay = nil
+	card.setDelay(nil)
 	got, err := target.Transmit(t.Context(), []byte{0x00, 0xA4, 0x04, 0x0C})
 	if err != nil || !bytes.HasPrefix(got, []byte{0x00, 0xA4, 0x04, 0x0C}) {
 		t.Errorf("next command: got %x, %v, want its own answer", got, err)

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"sync"
 	"testing"
 
-	"github.com/creack/pty"
-	"golang.org/x/sys/unix"
-
 	"limen/hw/pn532"
 	"limen/hw/serialport"
+	"limen/hw/sim/link"
 	"limen/hw/sim/pn532sim"
 )
 
@@ -27,76 +24,29 @@ func openTTY(t testing.TB, path string) *serialport.Port {
 	return p
 }
 
-// cable is the chip's end of a pty.
-type cable struct{ *os.File }
-
-// newCable opens a raw pty; the master is handed to the runtime's poller, so
-// that a deadline or Close ends a Read.
-func newCable(t testing.TB) (cable, *serialport.Port) {
-	t.Helper()
-	m, s, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close(); s.Close() })
-	tio, err := unix.IoctlGetTermios(int(s.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tio.Iflag, tio.Oflag, tio.Lflag = 0, 0, 0
-	tio.Cc[unix.VMIN], tio.Cc[unix.VTIME] = 1, 0
-	if err := unix.IoctlSetTermios(int(s.Fd()), unix.TCSETS, tio); err != nil {
-		t.Fatal(err)
-	}
-	fd, err := unix.Dup(int(m.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	unix.SetNonblock(fd, true)
-	m.Close()
-	c := cable{os.NewFile(uintptr(fd), "pty")}
-	t.Cleanup(func() { c.Close() })
-	h := openTTY(t, s.Name())
-	s.Close()
-	return c, h
-}
-
-// Baud is the speed the host has set.
-func (c cable) Baud() (baud int) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	raw.Control(func(fd uintptr) {
-		if tio, err := unix.IoctlGetTermios(int(fd), unix.TCGETS2); err == nil {
-			baud = int(tio.Ospeed)
-		}
-	})
-	return baud
-}
-
-// unplug takes the host's end away as an unplugged device does.
-func (c cable) unplug() { c.Close() }
-
-// bench is a chip on a cable with the host's end open.
+// bench is a chip on a link with the host's end open.
 type bench struct {
 	chip *pn532sim.Chip
-	link cable
+	link *link.Link
 	port *serialport.Port
 }
 
 func newBench(t testing.TB, o pn532sim.Options) *bench {
 	t.Helper()
-	l, h := newCable(t)
-	b := &bench{chip: pn532sim.New(l, o), link: l, port: h}
+	l, err := link.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{chip: pn532sim.New(l, o), link: l, port: openTTY(t, l.Path)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.chip.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil && !errors.Is(err, os.ErrClosed) {
-			t.Errorf("the chip ended with %v, want nil or that its line was pulled", err)
+		if err := <-done; err != nil {
+			t.Errorf("the chip ended with %v, want nil", err)
 		}
+		l.Close()
 	})
 	return b
 }
@@ -130,15 +80,30 @@ type fileCard struct {
 	delay  func(ctx context.Context) error // before every answer
 }
 
+func (c *fileCard) setDelay(f func(ctx context.Context) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delay = f
+}
+
 func (c *fileCard) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.resets++
 }
 
+func (c *fileCard) resetCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resets
+}
+
 func (c *fileCard) Transmit(ctx context.Context, cmd []byte) ([]byte, error) {
-	if c.delay != nil {
-		if err := c.delay(ctx); err != nil {
+	c.mu.Lock()
+	delay := c.delay
+	c.mu.Unlock()
+	if delay != nil {
+		if err := delay(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -120,6 +120,7 @@ func FuzzScanner(f *testing.F) {
 	f.Add(AppendData(nil, FromChip, make([]byte, MaxData)), uint8(7))
 	f.Add(append(AppendACK(nil), AppendNACK(AppendError(nil))...), uint8(1))
 	f.Add([]byte{0, 0xFF, 0xFF, 0xFF, 0x01, 0x0A, 0xF5}, uint8(2))
+	f.Add([]byte{0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0}, uint8(4)) // cut where the postamble could be taken for a start code
 	f.Fuzz(func(t *testing.T, p []byte, cut uint8) {
 		at := 0
 		if len(p) > 0 {

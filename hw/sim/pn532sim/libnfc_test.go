@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
-	"golang.org/x/sys/unix"
+	"limen/hw/sim/link"
 )
 
 // An independent host: libnfc's own tools must see the card as they see a real one's.
@@ -38,26 +37,11 @@ func tool(t *testing.T, name, debian string) string {
 // onPTY runs a chip and returns it with the host's path.
 func onPTY(t *testing.T, o Options) (*Chip, string) {
 	t.Helper()
-	m, s, err := pty.Open()
+	l, err := link.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := unix.Dup(int(m.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Close()
-	unix.SetNonblock(fd, true) // so that a deadline ends a Read
-	master := os.NewFile(uintptr(fd), "pty")
-	tio, err := unix.IoctlGetTermios(int(s.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tio.Iflag, tio.Oflag, tio.Lflag = 0, 0, 0
-	if err := unix.IoctlSetTermios(int(s.Fd()), unix.TCSETS, tio); err != nil {
-		t.Fatal(err)
-	}
-	c := New(master, o)
+	c := New(l, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
@@ -66,10 +50,9 @@ func onPTY(t *testing.T, o Options) (*Chip, string) {
 		if err := <-done; err != nil {
 			t.Errorf("the chip ended with %v, want nil", err)
 		}
-		s.Close() // held until here, so that the line lives while no tool has it open
-		master.Close()
+		l.Close()
 	})
-	return c, s.Name()
+	return c, l.Path
 }
 
 func libnfc(ctx context.Context, program, port string, args ...string) *exec.Cmd {
