@@ -12,6 +12,7 @@ import (
 	"limen/capture"
 	"limen/internal/repotest"
 	"limen/matcher"
+	"limen/matcher/catalog"
 )
 
 func readJPEG(t testing.TB, path string) image.Image {
@@ -108,11 +109,34 @@ func TestLondonNeutralAgainstSmiling(t *testing.T) {
 	}
 	slices.Sort(genuine)
 	slices.Sort(impostor)
-	for _, threshold := range []float64{0.30, 0.33, 0.36, 0.38, 0.41, 0.43, 0.45, 0.48, 0.50, 0.55} {
-		fnm, _ := slices.BinarySearch(genuine, threshold)
-		below, _ := slices.BinarySearch(impostor, threshold)
+	entry := recogniserEntry(t)
+	for _, want := range entry.Thresholds {
+		fnm, _ := slices.BinarySearch(genuine, want.Cosine)
+		below, _ := slices.BinarySearch(impostor, want.Cosine)
 		fm := len(impostor) - below
-		t.Logf("threshold %.2f: FNM %d of 102, FM %d of 20604 (FMR %.1e)", threshold, fnm, fm, float64(fm)/20604)
+		t.Logf("cosine %.2f: FNMR %d/102, FMR %d/20604 = %.1e (95 %% bound %.1e)", want.Cosine, fnm, fm, float64(fm)/20604, want.FMRBound())
+		if fnm != 0 || float64(fm)/20604 > want.FMR {
+			t.Errorf("cosine %.2f: %d false non-matches, FMR %.1e; want none and at most %g", want.Cosine, fnm, float64(fm)/20604, want.FMR)
+		}
+		// What the catalog says was counted is what is counted.
+		if want.Set == "london" && (want.FalseMatches != fm || want.FalseNonMatches != fnm || want.Genuine != len(genuine) || want.Impostor != len(impostor)) {
+			t.Errorf("cosine %.2f: catalog counts %+v, here %d false matches and %d false non-matches", want.Cosine, want, fm, fnm)
+		}
 	}
-	t.Logf("least genuine %.3f; highest impostors %.3f", genuine[:3], impostor[len(impostor)-5:])
+	t.Logf("least genuine %.3f; highest impostor %.3f", genuine[0], impostor[len(impostor)-1])
+}
+
+func recogniserEntry(t testing.TB) catalog.Entry {
+	t.Helper()
+	m, err := catalog.Models()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range m.Models {
+		if e.Name == "frr0095" {
+			return e
+		}
+	}
+	t.Fatal("the catalog has no frr0095")
+	return catalog.Entry{}
 }
