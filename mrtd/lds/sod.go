@@ -112,10 +112,10 @@ func (s *SOD) parseObject(b []byte) error {
 			return errors.New("not two versions, of LDS and Unicode")
 		}
 		if s.LDSVersion, err = digits(versions[0].Value, 4); err != nil {
-			return fmt.Errorf("LDS: %w", err)
+			return fmt.Errorf("version of the LDS: %w", err)
 		}
 		if s.UnicodeVersion, err = digits(versions[1].Value, 6); err != nil {
-			return fmt.Errorf("Unicode: %w", err)
+			return fmt.Errorf("version of Unicode: %w", err)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package specimen
 
 import (
+	"crypto"
 	"crypto/sha1"
 	"errors"
 	"fmt"
@@ -25,8 +26,8 @@ type Profile struct {
 func DefaultProfile(from time.Time) Profile {
 	return Profile{
 		Country: "UT", From: from,
-		CSCA: KeyKind{Scheme: trust.ECDSA, Curve: "brainpoolP384r1", Explicit: true, Hash: hashes["SHA-384"]},
-		DS:   KeyKind{Scheme: trust.ECDSA, Curve: "brainpoolP256r1", Explicit: true, Hash: hashes["SHA-256"]},
+		CSCA: KeyKind{Scheme: trust.ECDSA, Curve: "brainpoolP384r1", Explicit: true, Hash: crypto.SHA384},
+		DS:   KeyKind{Scheme: trust.ECDSA, Curve: "brainpoolP256r1", Explicit: true, Hash: crypto.SHA256},
 	}
 }
 

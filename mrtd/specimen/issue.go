@@ -42,6 +42,9 @@ func (s Spec) GoString() string { return s.String() }
 // LogValue is String, for logs.
 func (s Spec) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
+// MarshalText writes String, so that no encoder prints the lines.
+func (s Spec) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // The versions EF.COM and EF.SOD state (Doc 9303-10, 4.6.1).
 const (
 	ldsVersion     = "0107"
