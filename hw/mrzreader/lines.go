@@ -151,12 +151,11 @@ func (w *wire) lines(ctx context.Context) error {
 		if err != nil && err != errSilence {
 			return err
 		}
-		idle := err == errSilence && len(w.buf) == 0
 		read := w.takeLines(err == errSilence)
 		if err == errSilence {
 			w.drop(len(w.buf))
 		}
-		if idle || read {
+		if read || err == errSilence { // an imager stops after a read, a bad one too, and when it saw none for long
 			if err := w.send(ctx, honeywellOn); err != nil {
 				return err
 			}

@@ -47,11 +47,12 @@ type Reader struct {
 	triggered  bool     // Honeywell
 	faults     []Fault  // for the next message
 	armed      chan struct{}
+	watched    chan struct{} // Elyctis: like armed, for card states
 }
 
 // New makes a reader on the link. Of the settings those of the protocol count.
 func New(l *link.Link, p mrzreader.Protocol, s mrzreader.Settings) *Reader {
-	return &Reader{link: l, protocol: p, s: s, armed: make(chan struct{}, 1)}
+	return &Reader{link: l, protocol: p, s: s, armed: make(chan struct{}, 1), watched: make(chan struct{}, 1)}
 }
 
 // Run answers the host until ctx ends or the link is closed; it closes the
@@ -167,7 +168,7 @@ func (r *Reader) obey(b []byte) ([]byte, error) {
 			switch command {
 			case "\x16T":
 				r.triggered = true
-				r.tellArmed()
+				tell(r.armed)
 				if err := r.look(); err != nil {
 					return nil, err
 				}
@@ -184,6 +185,7 @@ func (r *Reader) obeyElyctis(b []byte) ([]byte, error) {
 		if card := r.s.Elyctis.CardState; card != nil && len(card.Ask) > 0 && strings.HasPrefix(string(b), string(card.Ask)) {
 			b = b[len(card.Ask):]
 			r.presence = true
+			tell(r.watched)
 			continue
 		}
 		length := int(b[1])<<8 | int(b[2])
@@ -216,7 +218,7 @@ func (r *Reader) command(code byte, data []byte) error {
 			return err
 		}
 		if r.continuous {
-			r.tellArmed()
+			tell(r.armed)
 		}
 		return r.look()
 	case code == 'I' && len(data) == 0:
@@ -225,9 +227,12 @@ func (r *Reader) command(code byte, data []byte) error {
 	return nil
 }
 
-func (r *Reader) tellArmed() {
+// Watched receives whenever a host has asked for card states.
+func (r *Reader) Watched() <-chan struct{} { return r.watched }
+
+func tell(c chan struct{}) {
 	select {
-	case r.armed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
