@@ -155,3 +155,6 @@ func (r Repair) String() string {
 	}
 	return fmt.Sprintf("%s, line %d, column %d: misread character put right", r.Field, r.Line, r.Column)
 }
+
+// Format prints String whatever the verb, so that no character slips out.
+func (r Repair) Format(s fmt.State, _ rune) { fmt.Fprint(s, r.String()) }

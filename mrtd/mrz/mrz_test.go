@@ -223,8 +223,8 @@ func TestNothingIsPrinted(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		fmt.Fprintf(&out, verb+verb+verb+verb+"\n", m, &m, m.Fields, m.Birth)
 	}
-	fmt.Fprint(&out, m.Repairs, m.Repairs[0])
-	for _, secret := range []string{"ERIKSSON", "ANNA", "L898902", "1974", "7408", "ZE184226B", "455249", "UTO"} {
+	fmt.Fprintf(&out, "%v %+v %#v %d", m.Repairs, m.Repairs[1], m.Repairs[1], m.Repairs[1])
+	for _, secret := range []string{"ERIKSSON", "ANNA", "L898902", "1974", "7408", "ZE184226B", "455249", "UTO", "0x4f", "79"} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("got %q in what was printed, want nothing the document says:\n%s", secret, out.String())
 		}
