@@ -13,7 +13,7 @@ export CGO_ENABLED := 1
 # tests talk to (virtual PC/SC reader, libnfc's tools, a browser).
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin chromium
+TEST_PACKAGES  := libnfc-bin libnfc-examples chromium
 
 FUZZTIME ?= 10s
 

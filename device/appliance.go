@@ -79,6 +79,24 @@ func New(cfg Config, parts Parts) *Appliance {
 // States is how every device is.
 func (a *Appliance) States() []State { return a.states.list() }
 
+// Ready tells whether no device is still starting: each works, or is known
+// not to.
+func (a *Appliance) Ready() bool {
+	started := map[string]bool{}
+	for _, s := range a.states.list() {
+		started[s.Name] = s.Health != Starting
+	}
+	return started[nameMRZReader] && started[nameChipReader] && started[nameCamera] && started[nameModels]
+}
+
+// FaceProblem is why faces cannot be checked at all; "" when they can.
+func (a *Appliance) FaceProblem() limen.ReasonCode {
+	if u, ok := errors.AsType[*limen.Unable](a.faces.broken); ok {
+		return u.Reason.Code
+	}
+	return ""
+}
+
 // SetState notes how a service beside the devices is, such as the uplink.
 func (a *Appliance) SetState(name string, h Health, detail string) { a.states.set(name, h, detail) }
 

@@ -27,6 +27,9 @@ type Line struct {
 	Note      string `json:"note,omitempty"` // why the outcome is not the table's, where a model or a program is not at hand
 }
 
+// AsExpected tells whether what came out is what the table says.
+func (l Line) AsExpected() bool { return l.matches }
+
 // Result is an outcome with its reason codes.
 type Result struct {
 	Outcome string   `json:"outcome"`

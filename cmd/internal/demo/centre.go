@@ -1,0 +1,71 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"limen/device"
+	"limen/hw/keystore"
+	"limen/sync/fleet"
+)
+
+// openCentre starts limen-fleet's engine in this process, enrols the gate and
+// returns how the gate reaches it.
+func (s *Stage) openCentre(ctx context.Context) (device.UplinkConfig, error) {
+	authority, err := fleet.NewAuthority(s.path("authority"))
+	if err != nil {
+		return device.UplinkConfig{}, err
+	}
+	server, err := authority.Server("127.0.0.1", "localhost")
+	if err != nil {
+		return device.UplinkConfig{}, err
+	}
+	client, err := authority.Device(gate)
+	if err != nil {
+		return device.UplinkConfig{}, err
+	}
+	keys, err := keystore.Create(s.path("keys"), nil, nil)
+	if err != nil {
+		return device.UplinkConfig{}, err
+	}
+	s.Centre, err = fleet.Open(fleet.Config{
+		Dir: s.path("centre"), MQTT: "127.0.0.1:0", HTTP: "127.0.0.1:0",
+		CA: authority.CAPath(), Certificate: server.Certificate, Key: server.Key,
+		Devices: []fleet.Enrolled{{Name: gate, PublicKey: keys.Signer().PublicKey()}},
+	})
+	if err != nil {
+		return device.UplinkConfig{}, err
+	}
+	s.run(ctx, "centre", s.Centre.Run)
+	return device.UplinkConfig{
+		Broker: "tls://" + s.Centre.MQTTAddr(), CA: authority.CAPath(), Certificate: client.Certificate, Key: client.Key,
+		ReceiptKey: s.Centre.ReceiptKey(),
+	}, nil
+}
+
+// centreWait is how long the last entries may take to the centre.
+const centreWait = 20 * time.Second
+
+// AwaitCentre waits until the centre holds so many of the gate's entries, and
+// returns how many it holds.
+func (s *Stage) AwaitCentre(ctx context.Context, entries uint64) (int, error) {
+	limit, stop := context.WithTimeout(ctx, centreWait)
+	defer stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		stored, err := s.Centre.Stored(gate)
+		if err != nil {
+			return 0, fmt.Errorf("the centre cannot say what it holds: %w", err)
+		}
+		if stored >= entries {
+			return int(stored), nil
+		}
+		select {
+		case <-limit.Done():
+			return int(stored), ctx.Err()
+		case <-look.C:
+		}
+	}
+}

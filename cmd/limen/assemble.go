@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"limen"
+	"limen/capture/liveview"
+	"limen/device"
+	page "limen/device/console"
+	"limen/device/lookup"
+	"limen/hw/keystore"
+	"limen/mrtd/trust"
+	"limen/sync/history"
+	"limen/sync/journal"
+	"limen/sync/outbox"
+	"limen/sync/uplink"
+	"limen/sync/wire"
+)
+
+// assembly is an appliance with everything it needs, from one configuration:
+// keys, history, trust, databases, devices, officer's page, uplink.
+type assembly struct {
+	cfg       device.Config
+	log       *slog.Logger
+	keys      *keystore.Keystore
+	journal   *journal.Journal
+	history   *history.History
+	outbox    *outbox.Outbox // nil without a centre
+	uplink    *uplink.Uplink
+	console   *page.Server
+	live      *liveview.Stream // nil without a camera
+	appliance *device.Appliance
+	listener  net.Listener
+	closers   []func() error
+}
+
+// assemble opens everything that is not a device; devices may come and go.
+func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)) (a *assembly, err error) {
+	a = &assembly{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	policy, err := device.LoadPolicy(cfg.Policy)
+	if err != nil {
+		return a, usage(err)
+	}
+	policy.AcceptDemoModels = cfg.AcceptDemoModels
+	if a.keys, err = openKeys(cfg.Keys); err != nil {
+		return a, err
+	}
+	storeKey := a.keys.StoreKey()
+	a.journal, err = journal.Open(cfg.Store, journal.Options{Key: storeKey[:], Name: wire.Origin(cfg.Device), Signer: a.keys.Signer(), Log: log})
+	if err != nil {
+		return a, err
+	}
+	a.history = history.New(a.journal)
+	a.closers = append(a.closers, a.history.Close)
+	store, err := trust.Open(cfg.Trust)
+	if err != nil {
+		return a, fmt.Errorf("cannot open the trust store: %w", err)
+	}
+	lookups, err := a.openLookups()
+	if err != nil {
+		return a, err
+	}
+	observer := &lateObserver{}
+	a.appliance = device.New(cfg, device.Parts{
+		Policy: policy, Trust: store, History: a.history, Pseudonyms: pseudonyms{a.keys}, Lookups: lookups,
+		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log, Finished: finished,
+	})
+	if err := a.openConsole(observer); err != nil {
+		return a, err
+	}
+	return a, a.openUplink()
+}
+
+// openKeys opens the device's keys, and makes them at the first start.
+func openKeys(dir string) (*keystore.Keystore, error) {
+	keys, err := keystore.Open(dir, passphrase)
+	if errors.Is(err, fs.ErrNotExist) {
+		keys, err = keystore.Create(dir, nil, passphrase)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the device's keys: %w", err)
+	}
+	return keys, nil
+}
+
+// passphrase is the one over the keys, where there is one.
+func passphrase() ([]byte, error) { return []byte(os.Getenv("LIMEN_PASSPHRASE")), nil }
+
+// pseudonyms fits the keystore, which knows nothing of limen, to its port.
+type pseudonyms struct{ keys *keystore.Keystore }
+
+func (p pseudonyms) Pseudonym(issuer, number string) limen.Pseudonym {
+	return p.keys.Pseudonym(issuer, number)
+}
+
+func (a *assembly) openLookups() ([]limen.Lookup, error) {
+	var out []limen.Lookup
+	for _, c := range a.cfg.Lookups {
+		if c.File != "" {
+			out = append(out, lookup.NewStopList(c.Name, c.File, nil))
+			continue
+		}
+		ca, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("lookup %s: cannot read its CA: %w", c.Name, err)
+		}
+		token, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("lookup %s: cannot read its token: %w", c.Name, err)
+		}
+		n, err := lookup.NewNational(lookup.NationalOptions{Name: c.Name, URL: c.URL, CA: ca, Token: strings.TrimSpace(string(token))})
+		if err != nil {
+			return nil, usage(fmt.Errorf("lookup %s: %w", c.Name, err))
+		}
+		a.closers = append(a.closers, n.Close)
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// lateObserver lets the appliance and its page be made in either order.
+type lateObserver struct{ to limen.Observer }
+
+// Observe implements limen.Observer.
+func (o *lateObserver) Observe(e limen.Event) {
+	if o.to != nil {
+		o.to.Observe(e)
+	}
+}
+
+func (a *assembly) openConsole(observer *lateObserver) (err error) {
+	opts := page.Options{Site: a.cfg.Site, Device: a.cfg.Device, Devices: a.appliance, Officer: a.appliance, CAN: a.appliance, ForgetAfter: a.cfg.Console.ForgetAfter}
+	if hub := a.appliance.Camera(); hub != nil {
+		if a.live, err = liveview.New(hub, liveview.Options{Log: a.log}); err != nil {
+			return err
+		}
+		a.closers = append(a.closers, a.live.Close)
+		opts.Live = a.live
+	}
+	if a.console, err = page.New(opts); err != nil {
+		return err
+	}
+	observer.to = a.console
+	if a.listener, err = net.Listen("tcp", a.cfg.Console.Listen); err != nil {
+		return fmt.Errorf("cannot serve the officer's page (console.listen): %w", err)
+	}
+	a.closers = append(a.closers, func() error {
+		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// openUplink makes the way to the centre, where one is configured.
+func (a *assembly) openUplink() error {
+	c := a.cfg.Uplink
+	if c.Broker == "" {
+		a.appliance.SetState(device.NameUplink, device.Absent, "not configured: set uplink.broker; checks are kept here")
+		return nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+	if err != nil {
+		return fmt.Errorf("cannot load the device's certificate (uplink.certificate, uplink.key): %w", err)
+	}
+	pem, err := os.ReadFile(c.CA)
+	if err != nil {
+		return fmt.Errorf("cannot read the centre's CA (uplink.ca): %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return usage(fmt.Errorf("uplink.ca: %s holds no certificate", c.CA))
+	}
+	centre, err := note.NewVerifier(c.ReceiptKey)
+	if err != nil {
+		return usage(fmt.Errorf("uplink.receipt_key: %w", err))
+	}
+	a.outbox, err = outbox.Open(outbox.Options{Journal: a.journal, Device: a.cfg.Device, Centre: centre, Path: filepath.Join(a.cfg.Store, "receipt.note"), Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.uplink, err = uplink.New(uplink.Options{
+		Broker: strings.TrimPrefix(c.Broker, "tls://"), Device: a.cfg.Device, Outbox: a.outbox, Software: version, Log: a.log,
+		TLS:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
+		OnState: a.uplinkState,
+	})
+	return err
+}
+
+func (a *assembly) uplinkState(s uplink.State) {
+	waiting := fmt.Sprintf("%d checks wait for the centre", s.Behind)
+	switch s.Phase {
+	case uplink.Connected:
+		if s.Behind == 0 {
+			waiting = "the centre has everything"
+		}
+		a.appliance.SetState(device.NameUplink, device.Working, waiting)
+	case uplink.Refused:
+		a.appliance.SetState(device.NameUplink, device.Away, fmt.Sprintf("the centre refuses: %v; %s", s.Reason, waiting))
+	case uplink.Away:
+		a.appliance.SetState(device.NameUplink, device.Away, waiting)
+	}
+}
+
+// url is where the officer's page opens.
+func (a *assembly) url() string { return a.console.URL(a.listener.Addr()) }
+
+// run runs everything until ctx ends, and closes it in the reverse order.
+func (a *assembly) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	own := func(name string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				mu.Lock()
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", name, err))
+				mu.Unlock()
+				stop()
+			}
+		})
+	}
+	server := &http.Server{Handler: a.console.Handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	own("officer's page", func(context.Context) error {
+		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	if a.cfg.Socket != "" {
+		own("history socket", func(ctx context.Context) error { return a.history.Serve(ctx, a.cfg.Socket) })
+	}
+	if a.uplink != nil {
+		own("uplink", a.uplink.Run)
+	}
+	err := a.appliance.Run(ctx)
+	stop()
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer done()
+	err = errors.Join(err, a.console.Close(), server.Shutdown(closing))
+	wg.Wait()
+	return errors.Join(err, failed, a.close())
+}
+
+// close closes what was opened, last first.
+func (a *assembly) close() error {
+	var err error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, a.closers[i]())
+	}
+	a.closers = nil
+	return err
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"limen"
+	"limen/device"
+	"limen/hw/keystore"
+	"limen/sync/history"
+	"limen/sync/journal"
+	"limen/sync/wire"
+)
+
+type historyCommand struct {
+	Show   historyShow   `cmd:"" help:"Show entries, newest first."`
+	Verify historyVerify `cmd:"" help:"Recompute the whole journal and name the first bad entry."`
+}
+
+// historyOf says whose history is asked.
+type historyOf struct {
+	Config string `help:"Configuration file of the appliance." default:"limen.yaml" placeholder:"FILE"`
+	JSON   bool   `name:"json" help:"Print the result as JSON."`
+}
+
+// open asks the running appliance, and opens the store itself when none runs:
+// one process owns the store.
+func (h historyOf) open(ctx context.Context) (history.Questions, error) {
+	cfg, err := device.LoadConfig(h.Config)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if c, err := history.Dial(ctx, cfg.Socket); err == nil {
+		return c, nil
+	}
+	keys, err := keystore.Open(cfg.Keys, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("no appliance runs, and its store cannot be opened: %w", err)
+	}
+	key := keys.StoreKey()
+	j, err := journal.Open(cfg.Store, journal.Options{Key: key[:], Name: wire.Origin(cfg.Device), Signer: keys.Signer()})
+	if err != nil {
+		return nil, err
+	}
+	return history.New(j), nil
+}
+
+type historyShow struct {
+	historyOf
+	Entry int64 `arg:"" optional:"" default:"-1" help:"The entry to show; the newest when left out."`
+	Last  int   `help:"How many entries to show." default:"1"`
+}
+
+// Run shows entries.
+func (c *historyShow) Run(con *console) (err error) {
+	h, err := c.open(con)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	shown, err := h.Show(c.Entry, c.Last)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return con.printJSON(shown)
+	}
+	for _, s := range shown {
+		con.printf("%s\n", describeEntry(s))
+	}
+	return nil
+}
+
+func describeEntry(s history.Shown) string {
+	if s.Record == nil {
+		return fmt.Sprintf("%6d  erased", s.Index)
+	}
+	r := s.Record
+	what := string(r.Decision.Outcome)
+	if r.Kind == limen.KindOfficer {
+		what = fmt.Sprintf("%s by officer %s, about entry %d", what, r.Officer.Officer, r.Officer.Index)
+	}
+	line := fmt.Sprintf("%6d  %s  %s/%s  %s", s.Index, r.Started.Time().Format(time.DateTime), r.Site, r.Device, what)
+	for _, reason := range append(r.Decision.Reasons, r.Decision.Notes...) {
+		line += "  " + reason.String()
+	}
+	return line
+}
+
+type historyVerify struct {
+	historyOf
+}
+
+// Run verifies; exit code 1 when something does not hold.
+func (c *historyVerify) Run(con *console) (err error) {
+	h, err := c.open(con)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	v, err := h.Verify(con)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = con.printJSON(v)
+	} else if v.Fault == nil {
+		con.printf("%d entries, all in order; root %s, signed up to entry %d\n", v.Size, v.Root, v.Signed)
+	} else {
+		con.printf("NOT in order: %s\n", v.Fault)
+	}
+	if err == nil && v.Fault != nil {
+		return no
+	}
+	return err
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"log/slog"
+
+	"limen/device"
+)
+
+type runCommand struct {
+	Config string `help:"Configuration file." default:"limen.yaml" placeholder:"FILE"`
+	Debug  bool   `help:"Log more."`
+}
+
+// Run runs the appliance until it is interrupted.
+func (c *runCommand) Run(con *console) error {
+	cfg, err := device.LoadConfig(c.Config)
+	if err != nil {
+		return usage(err)
+	}
+	level := slog.LevelInfo
+	if c.Debug {
+		level = slog.LevelDebug
+	}
+	a, err := assemble(cfg, slog.New(slog.NewTextHandler(con.err, &slog.HandlerOptions{Level: level})), nil)
+	if err != nil {
+		return err
+	}
+	con.printf("officer's page: %s\n", a.url())
+	return a.run(con)
+}
