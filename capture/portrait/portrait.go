@@ -120,4 +120,3 @@ func (d *Decoder) find() (string, error) {
 	looked = append(looked, "PATH")
 	return "", fmt.Errorf("%w: looked in %s; install it beside limen, or name it in the configuration", ErrNoProgram, strings.Join(looked, " and "))
 }
-

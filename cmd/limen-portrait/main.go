@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"limen/capture/portrait"
@@ -24,6 +25,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "limen-portrait takes no arguments; limen starts it to decode a portrait from standard input")
 		os.Exit(2)
 	}
+	// Every thread's stack counts as memory; on a large machine the runtime
+	// would otherwise start one for each processor.
+	runtime.GOMAXPROCS(2)
 	report, err := sandbox.Apply(limits)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "limen-portrait:", err)
