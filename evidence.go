@@ -1,6 +1,8 @@
 package limen
 
 import (
+	"math"
+	"strconv"
 	"time"
 
 	"limen/mrtd/mrz"
@@ -39,12 +41,35 @@ type ChipFacts struct {
 	Bytes         int    `json:"bytes,omitempty" cbor:"7,keyasint,omitempty"` // over the air, both ways
 }
 
-// Spent is the time each part took, in milliseconds.
+// Spent is the time each part took. MRZ counts from the reader's message to
+// its parsed fields, Chip and Face from the moment both begin.
 type Spent struct {
-	MRZ   int64 `json:"mrz" cbor:"1,keyasint"`
-	Chip  int64 `json:"chip" cbor:"2,keyasint"`
-	Face  int64 `json:"face" cbor:"3,keyasint"`
-	Total int64 `json:"total" cbor:"4,keyasint"`
+	MRZ   Span `json:"mrz" cbor:"1,keyasint"`
+	Chip  Span `json:"chip" cbor:"2,keyasint"`
+	Face  Span `json:"face" cbor:"3,keyasint"`
+	Total Span `json:"total" cbor:"4,keyasint"`
+}
+
+// Span is a length of time in microseconds: records hold integers. In JSON it
+// is milliseconds with decimals.
+type Span int64
+
+// SpanOf converts.
+func SpanOf(d time.Duration) Span { return Span(d.Microseconds()) }
+
+// Duration converts back.
+func (s Span) Duration() time.Duration { return time.Duration(s) * time.Microsecond }
+
+// MarshalJSON writes milliseconds.
+func (s Span) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(s)/1000, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads milliseconds.
+func (s *Span) UnmarshalJSON(b []byte) error {
+	ms, err := strconv.ParseFloat(string(b), 64)
+	*s = Span(math.Round(ms * 1000))
+	return err
 }
 
 // Moment is a time in milliseconds since 1970, UTC: records hold integers.

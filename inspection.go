@@ -88,7 +88,7 @@ func (in *Inspection) finish(ctx context.Context, started time.Time, results ...
 		r.addTo(&evidence)
 	}
 	evidence.Ended = in.Now()
-	evidence.Spent.Total = evidence.Ended.Sub(started).Milliseconds()
+	evidence.Spent.Total = SpanOf(evidence.Ended.Sub(started))
 	decision := Decide(evidence, in.Policy)
 	return in.record(ctx, evidence, decision)
 }

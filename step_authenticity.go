@@ -50,12 +50,11 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 		out.checks = checks{checkOf(CheckSODSignature, result.Signature), checkOf(CheckCSCAChain, result.Chain), checkOf(CheckIssuer, authn.CompareIssuer(result.Signer, p.mrz.Issuer))}
 		for _, n := range wanted {
 			name := fmt.Sprintf("DG%d", n)
-			verdict, judged := result.Groups[n]
-			if !judged {
+			if groups[n] == nil {
 				out.checks = append(out.checks, needs(CheckDGHash, CheckChipRead).of(name))
 				continue
 			}
-			out.checks = append(out.checks, checkOf(CheckDGHash, verdict).of(name))
+			out.checks = append(out.checks, checkOf(CheckDGHash, result.Groups[n]).of(name))
 		}
 		out.facts = ChipFacts{SignerCountry: result.Signer.Country, HashAlgorithm: result.HashAlgorithm, TrustDate: MomentOf(result.TrustDate)}
 		out.checks = append(out.checks, compareCOM(chip, sod))

@@ -24,7 +24,7 @@ func (c chipReading) addTo(e *Evidence) {
 	c.checks.addTo(e)
 	groups := c.facts
 	e.Chip.Access, e.Chip.Groups, e.Chip.Commands, e.Chip.Bytes = groups.Access, groups.Groups, groups.Commands, groups.Bytes
-	e.Spent.Chip = c.spent.Milliseconds()
+	e.Spent.Chip = SpanOf(c.spent)
 }
 
 // wanted are the data groups the line needs.

@@ -18,7 +18,7 @@ type printed struct {
 func (p printed) addTo(e *Evidence) {
 	e.Document = p.facts
 	e.Checks = append(e.Checks, p.check)
-	e.Spent.MRZ = p.spent.Milliseconds()
+	e.Spent.MRZ = SpanOf(p.spent)
 }
 
 // readMRZ parses the printed MRZ and judges its check digits (Doc 9303-3, 4.9).

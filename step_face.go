@@ -17,7 +17,7 @@ type liveFace struct {
 
 func (f liveFace) addTo(e *Evidence) {
 	f.checks.addTo(e)
-	e.Spent.Face = f.spent.Milliseconds()
+	e.Spent.Face = SpanOf(f.spent)
 }
 
 // captureFace looks for one live face that is good enough to compare.

@@ -20,7 +20,7 @@ const (
 // openFace makes the camera's hub and the face engine. What cannot be had is
 // noted on the board, and becomes the reason of every inspection's face check.
 func (a *Appliance) openFace() {
-	a.faces = &faceCamera{limits: matcher.Limits{}}
+	a.faces = &faceCamera{limits: matcher.Limits{Thresholds: matcher.DefaultThresholds()}}
 	if c := a.cfg.Camera; c.Source != "" {
 		camera, err := cvcam.New(cvcam.Options{Source: c.Source, Width: c.Width, Height: c.Height, FPS: float64(c.FPS), Loop: true})
 		if err != nil {

@@ -275,7 +275,7 @@ func (w *Words) record(f *limen.Finished) *recordView {
 		v.Text = w.Page["record_failed"]
 	}
 	if ms := f.Record.Spent.Total; ms > 0 {
-		v.Took = strings.ReplaceAll(w.Page["took"], "{seconds}", fmt.Sprintf("%.1f", float64(ms)/1000))
+		v.Took = strings.ReplaceAll(w.Page["took"], "{seconds}", fmt.Sprintf("%.1f", ms.Duration().Seconds()))
 	}
 	return v
 }

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"limen/capture/portrait"
+	"limen/device"
+	"limen/hw/pcsc"
+	"limen/hw/pn532"
+	"limen/hw/serialport"
+	"limen/matcher/catalog"
+	"limen/mrtd/trust"
+)
+
+type doctorCommand struct {
+	Config string `help:"Configuration file." default:"limen.yaml" placeholder:"FILE"`
+	JSON   bool   `name:"json" help:"Print the result as JSON."`
+}
+
+// finding is what the doctor found out about one thing.
+type finding struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// Run looks at each configured thing once; exit code 1 when one does not work.
+func (c *doctorCommand) Run(con *console) error {
+	cfg, err := device.LoadConfig(c.Config)
+	if err != nil {
+		return usage(err)
+	}
+	var findings []finding
+	look := func(name string, try func(context.Context) (string, error)) {
+		ctx, stop := context.WithTimeout(con, 5*time.Second)
+		defer stop()
+		detail, err := try(ctx)
+		if err != nil {
+			detail = err.Error()
+		}
+		findings = append(findings, finding{name, err == nil, detail})
+	}
+	look("policy", func(context.Context) (string, error) {
+		p, err := device.LoadPolicy(cfg.Policy)
+		return p.Name, err
+	})
+	if cfg.MRZReader.Port != "" {
+		look("MRZ reader", func(ctx context.Context) (string, error) {
+			return lookAtPort(ctx, cfg.MRZReader.Port, cfg.MRZReader.Baud)
+		})
+	}
+	switch cfg.ChipReader.Kind {
+	case "pn532":
+		look("chip reader", func(ctx context.Context) (string, error) { return lookAtPN532(ctx, cfg.ChipReader.Port) })
+	case "pcsc":
+		look("chip reader", func(ctx context.Context) (string, error) {
+			r, err := pcsc.Open(ctx, cfg.ChipReader.Name)
+			if err != nil {
+				return "", err
+			}
+			return r.Name(), r.Close()
+		})
+	}
+	for _, m := range []string{cfg.Models.Detector, cfg.Models.Recogniser} {
+		look("model "+m, func(context.Context) (string, error) {
+			path, _, err := catalog.Find(m)
+			return path, err
+		})
+	}
+	look("portrait decoder", func(ctx context.Context) (string, error) { return lookAtDecoder(ctx, cfg.PortraitProgram) })
+	look("trust store", func(context.Context) (string, error) {
+		s, err := trust.Open(cfg.Trust)
+		if err == nil && s.Len() == 0 {
+			err = fmt.Errorf("no CSCA certificate in %s: import master lists with `limen trust import`", cfg.Trust)
+		}
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d CSCA certificates of %d states", s.Len(), len(s.Countries())), nil
+	})
+	for dir, name := range map[string]string{cfg.Store: "store", cfg.Keys: "keys"} {
+		look(name, func(context.Context) (string, error) { return dir, writable(dir) })
+	}
+	return c.print(con, findings)
+}
+
+func (c *doctorCommand) print(con *console, findings []finding) (err error) {
+	if c.JSON {
+		err = con.printJSON(findings)
+	}
+	ill := false
+	for _, f := range findings {
+		ill = ill || !f.OK
+		if c.JSON {
+			continue
+		}
+		word := "ok  "
+		if !f.OK {
+			word = "FAIL"
+		}
+		con.printf("%s  %-18s %s\n", word, f.Name, f.Detail)
+	}
+	if err == nil && ill {
+		return no
+	}
+	return err
+}
+
+func lookAtPort(ctx context.Context, path string, baud int) (string, error) {
+	port, err := serialport.Open(ctx, path, serialport.Mode{Baud: baud})
+	if err != nil {
+		return "", err
+	}
+	return path, port.Close()
+}
+
+func lookAtPN532(ctx context.Context, path string) (string, error) {
+	port, err := serialport.Open(ctx, path, serialport.Mode{Baud: 115200})
+	if err != nil {
+		return "", err
+	}
+	defer port.Close()
+	reader, err := pn532.Open(ctx, port, pn532.Options{})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s on %s at %d baud", reader.Firmware(), path, reader.Baud()), reader.Close(ctx)
+}
+
+// lookAtDecoder asks the decoder for a picture that is none: the right
+// refusal shows that it runs and is sealed.
+func lookAtDecoder(ctx context.Context, path string) (string, error) {
+	_, _, err := (&portrait.Decoder{Path: path}).Decode(ctx, []byte("no picture"))
+	if errors.Is(err, portrait.ErrUnreadable) {
+		return "runs, sealed off", nil
+	}
+	return "", err
+}
+
+// writable tells whether a folder can be written to, or be made.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".doctor-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
