@@ -1,0 +1,191 @@
+package fleet
+
+import (
+	"crypto/subtle"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"limen/sync/wire"
+)
+
+// broker is the embedded NATS server with nothing but its MQTT listener: no
+// client port, no monitoring, no cluster.
+type broker struct {
+	server *server.Server
+	addr   string
+}
+
+// The broker keeps little: devices hold every entry until its receipt.
+const (
+	brokerMemory = 32 << 20
+	brokerDisk   = 512 << 20
+	brokerStart  = 20 * time.Second
+)
+
+func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, log *slog.Logger) (*broker, error) {
+	host, port, err := splitListen(addr)
+	if err != nil {
+		return nil, err
+	}
+	gate := &gatekeeper{secret: secret, log: log}
+	options := &server.Options{
+		ServerName: "limen-fleet", DontListen: true, NoSigs: true, NoSystemAccount: true,
+		MaxPayload: wire.MaxMessage + 16<<10, // and the broker's own headers
+		MaxPending: 8 << 20,
+		JetStream:  true, StoreDir: dir, JetStreamMaxMemory: brokerMemory, JetStreamMaxStore: brokerDisk,
+		CustomClientAuthentication: gate,
+		MQTT:                       server.MQTTOpts{Host: host, Port: port, TLSConfig: tlsConfig, TLSTimeout: 10, AuthTimeout: 10, MaxAckPending: 64},
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the broker: %w", err)
+	}
+	gate.server = s
+	said := &brokerLog{log: log}
+	s.SetLoggerV2(said, false, false, false)
+	b := &broker{server: s}
+	s.Start()
+	if !s.ReadyForConnections(brokerStart) || said.fatal() != nil {
+		b.stop()
+		return nil, fmt.Errorf("the broker does not start on %s: %w", addr, errors.Join(said.fatal(), errors.New("see whether the address is free and its folder writable")))
+	}
+	v, err := s.Varz(nil)
+	if err != nil {
+		b.stop()
+		return nil, err
+	}
+	b.addr = net.JoinHostPort(host, strconv.Itoa(v.MQTT.Port))
+	return b, nil
+}
+
+// splitListen reads host:port; to NATS port 0 means none, and -1 any.
+func splitListen(addr string) (host string, port int, err error) {
+	host, p, err := net.SplitHostPort(addr)
+	if err == nil {
+		port, err = strconv.Atoi(p)
+	}
+	if err != nil || port < 0 || port > 65535 {
+		return "", 0, fmt.Errorf("%q is not host:port, such as 0.0.0.0:8883", addr)
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	if port == 0 {
+		port = -1
+	}
+	return host, port, nil
+}
+
+func (b *broker) stop() {
+	b.server.Shutdown()
+	b.server.WaitForShutdown()
+}
+
+// connected are the devices with a connection now.
+func (b *broker) connected() map[string]bool {
+	out := map[string]bool{}
+	z, err := b.server.Connz(&server.ConnzOptions{Limit: 1 << 20})
+	if err != nil {
+		return out
+	}
+	for _, c := range z.Conns {
+		if c.MQTTClient != "" {
+			out[c.MQTTClient] = true
+		}
+	}
+	return out
+}
+
+// gatekeeper lets in the centre itself, by a secret of this process, and
+// devices by their certificate.
+type gatekeeper struct {
+	server *server.Server
+	secret string
+	log    *slog.Logger
+}
+
+// Check implements server.Authentication. The TLS listener has verified the
+// certificate; here its common name becomes the user whose topics are allowed.
+func (g *gatekeeper) Check(c server.ClientAuthentication) bool {
+	state := c.GetTLSConnectionState()
+	if state == nil { // in this process
+		return subtle.ConstantTimeCompare([]byte(c.GetOpts().Token), []byte(g.secret)) == 1
+	}
+	if len(state.VerifiedChains) == 0 {
+		return false
+	}
+	name := state.PeerCertificates[0].Subject.CommonName
+	if err := wire.CheckIdentifier(name); err != nil {
+		g.log.Warn("device refused: its certificate names no device", "from", c.RemoteAddress(), "error", err)
+		return false
+	}
+	// A device that connects under another's client id would evict that other.
+	if id := g.clientID(c.GetID()); id != name {
+		g.log.Warn("device refused: its client id is not its certificate's name", "from", c.RemoteAddress(), "certificate", name)
+		return false
+	}
+	c.RegisterUser(&server.User{Username: name, Permissions: permissions(name)})
+	return true
+}
+
+// clientID is the MQTT client id of a connection under way; the server's
+// report on connections is the one place that tells it.
+func (g *gatekeeper) clientID(connection uint64) string {
+	z, err := g.server.Connz(&server.ConnzOptions{CID: connection})
+	if err != nil || len(z.Conns) != 1 {
+		return ""
+	}
+	return z.Conns[0].MQTTClient
+}
+
+// permissions are a device's: its own entries and status out, its own
+// receipts in. MQTT's topic a/b is NATS's subject a.b. Under $MQTT.sub the
+// server delivers what a QoS 1 subscription gets; it lets no device subscribe
+// there by name.
+func permissions(device string) *server.Permissions {
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{subject(device, wire.KindEntries), subject(device, wire.KindStatus)}},
+		Subscribe: &server.SubjectPermission{Allow: []string{subject(device, wire.KindReceipt), "$MQTT.sub.>"}},
+	}
+}
+
+func subject(device string, kind wire.Kind) string {
+	return strings.ReplaceAll(wire.Topic(device, kind), "/", ".")
+}
+
+// brokerLog passes on what the server reports of trouble.
+type brokerLog struct {
+	log *slog.Logger
+	mu  sync.Mutex
+	end error
+}
+
+func (l *brokerLog) fatal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.end
+}
+
+func (l *brokerLog) Noticef(string, ...any) {}
+func (l *brokerLog) Debugf(string, ...any)  {}
+func (l *brokerLog) Tracef(string, ...any)  {}
+func (l *brokerLog) Warnf(f string, a ...any) {
+	l.log.Warn("broker", "says", fmt.Sprintf(f, a...))
+}
+func (l *brokerLog) Errorf(f string, a ...any) {
+	l.log.Warn("broker", "says", fmt.Sprintf(f, a...))
+}
+func (l *brokerLog) Fatalf(f string, a ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = fmt.Errorf(f, a...)
+}
