@@ -93,6 +93,9 @@ func (c *demoCommand) show(ctx *console, play *played) error {
 			case <-time.After(c.Pause):
 			case <-ctx.Done():
 			}
+			if err := play.stage.Leave(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -155,7 +158,7 @@ func (p *played) all(ctx context.Context, travellers []demo.Traveller, each func
 	var totals demo.Totals
 	for _, t := range travellers {
 		l, err := p.stage.Play(ctx, t, p.finished)
-		if err != nil {
+		if err = errors.Join(err, p.stage.Leave()); err != nil {
 			return totals, err
 		}
 		totals.Inspections++

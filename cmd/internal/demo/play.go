@@ -3,9 +3,11 @@ package demo
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"limen"
@@ -23,6 +25,7 @@ type Line struct {
 	Details   []string    `json:"details,omitempty"` // reasons with what they speak of: "dg_hash_mismatch:DG2"
 	MS        limen.Spent `json:"ms"`
 	Record    RecordLine  `json:"record"`
+	Timing    Timing      `json:"-"`
 	matches   bool
 	Note      string `json:"note,omitempty"` // why the outcome is not the table's, where a model or a program is not at hand
 }
@@ -73,28 +76,55 @@ func (s *Stage) Play(ctx context.Context, t Traveller, finished <-chan limen.Fin
 	if err := s.camera.Show(scene); err != nil {
 		return Line{}, err
 	}
+	chip := &timedChip{Card: document.chip}
 	if !t.Wrong.NoChip {
-		s.nfc.Insert(document.chip, pn532sim.TypeA)
+		s.nfc.Insert(chip, pn532sim.TypeA)
 	}
 	if t.Document.CAN != "" && s.SetCAN != nil {
 		s.SetCAN(t.Document.CAN)
 	}
+	s.nfc.ResetNeeded()
 	if err := s.mrz.Present(document.read); err != nil {
 		return Line{}, fmt.Errorf("the MRZ reader's simulated end: %w", err)
 	}
-	defer func() {
-		s.mrz.Remove()
-		s.nfc.Remove()
-		s.camera.Show(camera.Scene{})
-	}()
+	presented := time.Now()
 	limit, stop := context.WithTimeout(ctx, inspectionLimit)
 	defer stop()
 	select {
 	case f := <-finished:
-		return line(t, f, s.FaceProblem()), f.Err
+		l := line(t, f, s.FaceProblem())
+		l.Timing = Timing{Waited: time.Since(presented), Link: s.nfc.Needed(), Chip: time.Duration(chip.spent.Load())}
+		return l, f.Err
 	case <-limit.Done():
 		return Line{}, fmt.Errorf("%s: no decision within %v: %w", t.Name, inspectionLimit, limit.Err())
 	}
+}
+
+// Leave lets the traveller go, with the document.
+func (s *Stage) Leave() error {
+	s.nfc.Remove()
+	return errors.Join(s.mrz.Remove(), s.camera.Show(camera.Scene{}))
+}
+
+// Timing is one crossing as the world around the appliance sees it.
+type Timing struct {
+	Waited time.Duration // from the last byte of the MRZ reader's message to the stored record
+	Link   time.Duration // what the bytes exchanged with the chip need on the serial line and in the air
+	Chip   time.Duration // what the simulated chip computed
+}
+
+// timedChip adds up what the simulated chip computes.
+type timedChip struct {
+	pn532sim.Card
+	spent atomic.Int64
+}
+
+// Transmit implements pn532sim.Card.
+func (c *timedChip) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	start := time.Now()
+	response, err := c.Card.Transmit(ctx, command)
+	c.spent.Add(int64(time.Since(start)))
+	return response, err
 }
 
 // line holds an inspection's end against the table.
@@ -161,7 +191,7 @@ func (s *Stage) scene(t Traveller) (camera.Scene, error) {
 		if err != nil {
 			return err
 		}
-		scene.People = append(scene.People, camera.Person{Still: still, Eyes: faces.Eyes(), Aside: aside, Approach: s.approach})
+		scene.People = append(scene.People, camera.Person{Still: still, Eyes: faces.Eyes(), Aside: aside, Approach: s.Approach})
 		return nil
 	}
 	if t.Live.Scene == TwoPeople {
