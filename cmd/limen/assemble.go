@@ -45,13 +45,14 @@ type assembly struct {
 	console   *page.Server
 	live      *liveview.Stream // nil without a camera
 	appliance *device.Appliance
+	metrics   *metrics
 	listener  net.Listener
 	closers   []func() error
 }
 
 // assemble opens everything that is not a device; devices may come and go.
 func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)) (a *assembly, err error) {
-	a = &assembly{cfg: cfg, log: log}
+	a = &assembly{cfg: cfg, log: log, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -83,12 +84,22 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	observer := &lateObserver{}
 	a.appliance = device.New(cfg, device.Parts{
 		Policy: policy, Trust: store, History: a.history, Pseudonyms: pseudonyms{a.keys}, Lookups: lookups,
-		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log, Finished: finished,
+		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log,
+		Finished: func(f limen.Finished) {
+			a.metrics.finished(f)
+			if finished != nil {
+				finished(f)
+			}
+		},
 	})
 	if err := a.openConsole(observer); err != nil {
 		return a, err
 	}
-	return a, a.openUplink()
+	if err := a.openUplink(); err != nil {
+		return a, err
+	}
+	a.metrics.watch(a)
+	return a, nil
 }
 
 // openKeys opens the device's keys, and makes them at the first start.
@@ -252,6 +263,9 @@ func (a *assembly) run(ctx context.Context) error {
 	})
 	if a.cfg.Socket != "" {
 		own("history socket", func(ctx context.Context) error { return a.history.Serve(ctx, a.cfg.Socket) })
+	}
+	if a.cfg.Metrics != "" {
+		own("metrics", func(ctx context.Context) error { return a.metrics.serve(ctx, a.cfg.Metrics) })
 	}
 	if a.uplink != nil {
 		own("uplink", a.uplink.Run)

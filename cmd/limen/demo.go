@@ -67,6 +67,9 @@ func (c *demoCommand) print(con *console, l demo.Line) error {
 	if !l.AsExpected() {
 		word = "NOT as expected: " + l.Expected.Outcome + " " + strings.Join(l.Expected.Reasons, " ")
 	}
+	if l.Note != "" && l.Record.Index == 0 {
+		con.printf("%s: `limen models list` says what is missing\n", l.Note)
+	}
 	con.printf("%-52s %-6s %-34s %5d ms  %s\n", l.Traveller, l.Outcome, strings.Join(l.Details, " "), l.MS.Total.Duration().Milliseconds(), word)
 	return nil
 }

@@ -63,7 +63,7 @@ const inspectionLimit = time.Minute
 
 // Play sends one traveller across: the face walks up to the camera, the
 // document lies down on the readers, and what the appliance makes of it comes
-// back from finished.
+// back from finished. The traveller stays until Leave.
 func (s *Stage) Play(ctx context.Context, t Traveller, finished <-chan limen.Finished) (Line, error) {
 	document, err := s.authorities.issue(t)
 	if err != nil {
