@@ -56,7 +56,7 @@ func NewAuthority(dir string) (*Authority, error) {
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	template.MaxPathLenZero = true
 	a.cert = template // its own issuer
-	_, err = a.issue("ca", template, key)
+	_, err = a.issue(filepath.Join(dir, "ca"), template, key)
 	return a, err
 }
 
@@ -93,17 +93,21 @@ func (a *Authority) Server(hosts ...string) (Files, error) {
 			template.DNSNames = append(template.DNSNames, h)
 		}
 	}
-	return a.issueFresh("server", template)
+	return a.issueFresh(filepath.Join(a.dir, "server"), template)
 }
 
 // Device certifies a device; its name is the certificate's common name.
-func (a *Authority) Device(name string) (Files, error) {
+func (a *Authority) Device(name string) (Files, error) { return a.DeviceIn(a.dir, name) }
+
+// DeviceIn writes a device's certificate and key into another folder, to be
+// carried to the device: the authority keeps neither.
+func (a *Authority) DeviceIn(dir, name string) (Files, error) {
 	if err := wire.CheckIdentifier(name); err != nil {
 		return Files{}, err
 	}
 	template := a.template(name, certificateLife)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	return a.issueFresh("device-"+name, template)
+	return a.issueFresh(filepath.Join(dir, "device-"+name), template)
 }
 
 func (a *Authority) template(name string, life time.Duration) *x509.Certificate {
@@ -114,17 +118,17 @@ func (a *Authority) template(name string, life time.Duration) *x509.Certificate 
 	}
 }
 
-func (a *Authority) issueFresh(file string, template *x509.Certificate) (Files, error) {
+func (a *Authority) issueFresh(path string, template *x509.Certificate) (Files, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Files{}, err
 	}
-	return a.issue(file, template, key)
+	return a.issue(path, template, key)
 }
 
 // issue signs template for key and writes both, the key first: a certificate
 // without its key is of no use to anyone.
-func (a *Authority) issue(file string, template *x509.Certificate, key *ecdsa.PrivateKey) (Files, error) {
+func (a *Authority) issue(path string, template *x509.Certificate, key *ecdsa.PrivateKey) (Files, error) {
 	var err error
 	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
 		return Files{}, err
@@ -142,7 +146,7 @@ func (a *Authority) issue(file string, template *x509.Certificate, key *ecdsa.Pr
 	if err != nil {
 		return Files{}, err
 	}
-	f := Files{Certificate: filepath.Join(a.dir, file+".pem"), Key: filepath.Join(a.dir, file+".key")}
+	f := Files{Certificate: path + ".pem", Key: path + ".key"}
 	if err := writeNew(f.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})); err != nil {
 		return Files{}, err
 	}

@@ -103,7 +103,7 @@ func (c *Centre) open() (err error) {
 	if c.lock, err = lockFolder(c.cfg.Dir); err != nil {
 		return err
 	}
-	if c.signer, c.key, err = receiptKey(filepath.Join(c.cfg.Dir, "receipt.key")); err != nil {
+	if c.signer, c.key, err = receiptKey(c.cfg.Dir); err != nil {
 		return err
 	}
 	if c.records, err = openRecords(c.cfg.Dir); err != nil {
@@ -136,9 +136,17 @@ func (c *Centre) open() (err error) {
 	return nil
 }
 
+// PrepareReceiptKey makes the receipt key of the centre in dir where there is
+// none, and returns the key devices verify receipts with.
+func PrepareReceiptKey(dir string) (string, error) {
+	_, public, err := receiptKey(dir)
+	return public, err
+}
+
 // receiptKey reads the key that signs receipts, or makes one.
-func receiptKey(path string) (note.Signer, string, error) {
+func receiptKey(dir string) (note.Signer, string, error) {
 	const name = "limen-centre"
+	path := filepath.Join(dir, "receipt.key")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		private, public, err := note.GenerateKey(rand.Reader, name)

@@ -44,6 +44,14 @@ func OpenRecords(dir string) (*Records, error) {
 	return openRecords(dir)
 }
 
+// CreateRecords opens the records in a centre's folder, or begins them there.
+func CreateRecords(dir string) (*Records, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the centre's folder: %w", err)
+	}
+	return openRecords(dir)
+}
+
 func recordsPath(dir string) string { return filepath.Join(dir, "fleet.db") }
 
 // openRecords begins the records where there are none.

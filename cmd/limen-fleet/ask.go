@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"fmt"
+
+	"limen"
+	"limen/sync/fleet"
+)
+
+// answer is the option every question has.
+type answer struct {
+	JSON bool `name:"json" help:"Print the result as JSON."`
+}
+
+// ask opens the records, also those of a running centre, for one question.
+func ask[T any](dir string, question func(*fleet.Records) (T, error)) (T, error) {
+	var none T
+	records, err := fleet.OpenRecords(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, fmt.Errorf("no centre has worked in %s: name its folder with --dir", dir)
+	}
+	if err != nil {
+		return none, err
+	}
+	result, err := question(records)
+	return result, errors.Join(err, records.Close())
+}
+
+type devicesCommand struct {
+	folder
+	answer
+}
+
+// Run lists the devices.
+func (c *devicesCommand) Run(con *console) error {
+	devices, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.DeviceView, error) { return r.Devices(con) })
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return con.printJSON(devices)
+	}
+	w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "DEVICE\tSTATE\tLAST SEEN\tHELD\tLAST OUTCOME\tREMARKS")
+	for _, d := range devices {
+		remarks := ""
+		if d.Refusal != "" {
+			remarks = "refused: " + d.Refusal
+		}
+		if d.Rewritten != 0 {
+			remarks = "history rewritten on " + moment(d.Rewritten) + ": have the device examined"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", d.Name, d.State, moment(d.Seen), d.Held, d.Outcome, remarks)
+	}
+	return w.Flush()
+}
+
+type historyCommand struct {
+	folder
+	answer
+	Document string `arg:"" help:"The document's pseudonym: 8 to 64 of its first hex digits."`
+}
+
+// Run says where and when; the answer no is that the document is not known.
+func (c *historyCommand) Run(con *console) error {
+	if len(c.Document) < 8 || len(c.Document) > 64 || strings.Trim(strings.ToLower(c.Document), "0123456789abcdef") != "" {
+		return &coded{exitUsage, errors.New("a document is named by 8 to 64 hex digits of its pseudonym")}
+	}
+	checks, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.CheckView, error) { return r.History(con, c.Document) })
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		if err := con.printJSON(checks); err != nil {
+			return err
+		}
+	} else {
+		w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
+		for _, k := range checks {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.Join(k.Reasons, " "))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		con.printf("%d entries\n", len(checks))
+	}
+	if len(checks) == 0 {
+		return no
+	}
+	return nil
+}
+
+type verifyCommand struct {
+	folder
+	answer
+}
+
+// Run verifies; the answer no is that some device's entries do not hold.
+func (c *verifyCommand) Run(con *console) error {
+	verdicts, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.Verdict, error) { return r.Verify(con) })
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		if err := con.printJSON(verdicts); err != nil {
+			return err
+		}
+	}
+	bad := false
+	for _, v := range verdicts {
+		bad = bad || v.Fault != nil
+		switch {
+		case c.JSON:
+		case v.Fault != nil:
+			con.printf("%s: %s\n", v.Device, v.Fault)
+		default:
+			con.printf("%s: %d entries hold, signed by the device in %d checkpoints\n", v.Device, v.Size, v.Checkpoints)
+		}
+	}
+	if bad {
+		return no
+	}
+	return nil
+}
+
+func moment(m limen.Moment) string {
+	if m == 0 {
+		return "never"
+	}
+	return m.Time().Format(time.RFC3339)
+}

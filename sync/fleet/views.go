@@ -1,0 +1,139 @@
+package fleet
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"limen"
+)
+
+// DeviceView is a device as pages and commands show it.
+type DeviceView struct {
+	Name      string       `json:"name"`
+	Enrolled  limen.Moment `json:"enrolled"`
+	Seen      limen.Moment `json:"seen,omitempty"` // its last message
+	Connected bool         `json:"connected"`      // now; known to the running centre only
+	State     string       `json:"state"`          // what it last said: running, stopped; lost: its line broke; unseen: nothing yet
+	Software  string       `json:"software,omitempty"`
+	Held      uint64       `json:"held"`              // entries
+	Refusal   string       `json:"refusal,omitempty"` // of its last batch
+	Detail    string       `json:"detail,omitempty"`
+	Refused   limen.Moment `json:"refused,omitempty"`
+	// Rewritten is when it first signed another history than the one held.
+	// That stays until a person has dealt with it.
+	Rewritten limen.Moment `json:"rewritten,omitempty"`
+	Outcome   string       `json:"last_outcome,omitempty"`
+}
+
+// CheckView is an entry as pages and commands show it.
+type CheckView struct {
+	Device   string       `json:"device"`
+	Index    uint64       `json:"index"`
+	Received limen.Moment `json:"received"`
+	Kind     string       `json:"kind"` // inspection, officer_decision; erased; unreadable: made by newer software
+	Time     limen.Moment `json:"time,omitempty"`
+	Site     string       `json:"site,omitempty"`
+	Outcome  string       `json:"outcome,omitempty"`
+	Reasons  []string     `json:"reasons,omitempty"`  // codes
+	Document string       `json:"document,omitempty"` // first 8 hex digits of the pseudonym
+}
+
+// Kinds of entries that no record says.
+const (
+	kindErased     = "erased"
+	kindUnreadable = "unreadable"
+)
+
+// Devices are all enrolled devices, by name.
+func (r *Records) Devices(ctx context.Context) ([]DeviceView, error) {
+	rows, err := r.read.QueryContext(ctx, `SELECT d.name, d.enrolled, d.seen, d.state, d.software, d.size, d.refusal, d.detail, d.refused, d.rewritten, e.body
+		FROM devices d LEFT JOIN entries e ON e.device = d.name AND e.number = d.size - 1 ORDER BY d.name`)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the devices: %w", err)
+	}
+	defer rows.Close()
+	out := []DeviceView{}
+	for rows.Next() {
+		var d DeviceView
+		var body []byte
+		if err := rows.Scan(&d.Name, &d.Enrolled, &d.Seen, &d.State, &d.Software, &d.Held, &d.Refusal, &d.Detail, &d.Refused, &d.Rewritten, &body); err != nil {
+			return nil, fmt.Errorf("cannot read the devices: %w", err)
+		}
+		if d.State == "" {
+			d.State = "unseen"
+		}
+		if r, err := limen.DecodeRecord(body); err == nil {
+			d.Outcome = string(r.Decision.Outcome)
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// mostChecks bounds one answer.
+const mostChecks = 1000
+
+// Checks are the entries that arrived last, newest first, at most n.
+func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
+	return r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT ?", min(max(n, 0), mostChecks))
+}
+
+// History are the entries about one document, newest first: the pseudonym is
+// given by 8 to 64 of its first hex digits.
+func (r *Records) History(ctx context.Context, digits string) ([]CheckView, error) {
+	if len(digits) < 8 || len(digits) > 64 || strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("a document is named by 8 to 64 hex digits of its pseudonym, not by %d characters", len(digits))
+	}
+	from, err := hex.DecodeString(digits + strings.Repeat("0", 64-len(digits)))
+	to, err2 := hex.DecodeString(digits + strings.Repeat("f", 64-len(digits)))
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	return r.checks(ctx, "SELECT device, number, received, body FROM entries WHERE document BETWEEN ? AND ? ORDER BY sequence DESC LIMIT ?", from, to, mostChecks)
+}
+
+func (r *Records) checks(ctx context.Context, query string, args ...any) ([]CheckView, error) {
+	rows, err := r.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the checks: %w", err)
+	}
+	defer rows.Close()
+	out := []CheckView{}
+	for rows.Next() {
+		c, err := scanCheck(rows)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the checks: %w", err)
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+func scanCheck(rows *sql.Rows) (CheckView, error) {
+	var c CheckView
+	var body []byte
+	if err := rows.Scan(&c.Device, &c.Index, &c.Received, &body); err != nil {
+		return c, err
+	}
+	if len(body) == 0 {
+		c.Kind = kindErased
+		return c, nil
+	}
+	r, err := limen.DecodeRecord(body)
+	if err != nil {
+		c.Kind = kindUnreadable
+		return c, nil
+	}
+	c.Kind, c.Time, c.Site, c.Outcome = string(r.Kind), r.Started, r.Site, string(r.Decision.Outcome)
+	for _, reason := range r.Decision.Reasons {
+		c.Reasons = append(c.Reasons, reason.String())
+	}
+	if p := r.Document.Pseudonym; p != (limen.Pseudonym{}) {
+		c.Document = hex.EncodeToString(p[:4])
+	}
+	return c, nil
+}
