@@ -119,7 +119,12 @@ func startDemo(ctx context.Context, dir string, travellers []demo.Traveller, log
 	if err != nil {
 		return nil, err
 	}
-	p := &played{stage: stage, finished: make(chan limen.Finished, 8), done: make(chan error, 1)}
+	return runOn(ctx, stage, log)
+}
+
+// runOn runs the appliance on a stage, which it closes with it.
+func runOn(ctx context.Context, stage *demo.Stage, log *slog.Logger) (p *played, err error) {
+	p = &played{stage: stage, finished: make(chan limen.Finished, 8), done: make(chan error, 1)}
 	if p.appliance, err = assemble(stage.Config, log, func(f limen.Finished) { p.finished <- f }); err != nil {
 		return nil, errors.Join(err, stage.Close())
 	}

@@ -29,19 +29,35 @@ func (s *Stage) openCentre(ctx context.Context) (device.UplinkConfig, error) {
 	if err != nil {
 		return device.UplinkConfig{}, err
 	}
-	s.Centre, err = fleet.Open(fleet.Config{
+	s.centre = fleet.Config{
 		Dir: s.path("centre"), MQTT: "127.0.0.1:0", HTTP: "127.0.0.1:0",
 		CA: authority.CAPath(), Certificate: server.Certificate, Key: server.Key,
 		Devices: []fleet.Enrolled{{Name: gate, PublicKey: keys.Signer().PublicKey()}},
-	})
-	if err != nil {
+	}
+	if err := s.StartCentre(ctx); err != nil {
 		return device.UplinkConfig{}, err
 	}
-	s.run(ctx, "centre", s.Centre.Run)
 	return device.UplinkConfig{
 		Broker: "tls://" + s.Centre.MQTTAddr(), CA: authority.CAPath(), Certificate: client.Certificate, Key: client.Key,
 		ReceiptKey: s.Centre.ReceiptKey(),
 	}, nil
+}
+
+// StartCentre starts the centre, at the address it had before. A broken-off
+// stage ends it with everything else.
+func (s *Stage) StartCentre(ctx context.Context) (err error) {
+	if s.Centre, err = fleet.Open(s.centre); err != nil {
+		return err
+	}
+	s.centre.MQTT = s.Centre.MQTTAddr()
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	s.StopCentre = func() { stop(); <-ended }
+	s.run(ctx, "centre", func(ctx context.Context) error {
+		defer close(ended)
+		return s.Centre.Run(ctx)
+	})
+	return nil
 }
 
 // centreWait is how long the last entries may take to the centre.

@@ -78,7 +78,7 @@ func (s *Stage) Play(ctx context.Context, t Traveller, finished <-chan limen.Fin
 	}
 	chip := &timedChip{Card: document.chip}
 	if !t.Wrong.NoChip {
-		s.nfc.Insert(chip, pn532sim.TypeA)
+		s.nfc.Insert(s.between(chip), pn532sim.TypeA)
 	}
 	if t.Document.CAN != "" && s.SetCAN != nil {
 		s.SetCAN(t.Document.CAN)

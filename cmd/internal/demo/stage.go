@@ -33,9 +33,15 @@ type Stage struct {
 	Dir    string        // everything lies here; a fresh temporary folder
 	Config device.Config // of the appliance, as written to Dir/limen.yaml
 	Centre *fleet.Centre
+	// StopCentre takes the centre away, broker and database, until StartCentre.
+	StopCentre func()
 
 	SetCAN      func(can string)        // hands the appliance a card access number, as an officer types it
 	FaceProblem func() limen.ReasonCode // why the appliance cannot check faces; "" when it can
+	// Between, when set, takes each document's chip and gives what lies on the
+	// antenna in its stead: a chip that stays mute, or one that pulls a cable.
+	Between  func(pn532sim.Card) pn532sim.Card
+	Approach time.Duration // how long each face walks up; 0: as camera.Person has it; negative: they stand there already
 
 	authorities authorities
 	mrzLine     *link.Link
@@ -44,7 +50,7 @@ type Stage struct {
 	nfc         *pn532sim.Chip
 	camera      *camera.Camera
 	national    *national.Service
-	approach    time.Duration
+	centre      fleet.Config
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
