@@ -61,10 +61,13 @@ func TestOfficerDecisionPointsToItsInspection(t *testing.T) {
 		t.Error(err)
 	}
 	for name, decide := range map[string]func() error{
-		"unknown inspection":         func() error { return a.Decide(t.Context(), "zz", limen.Admit, "o", "g") },
-		"inspection without record":  func() error { return a.Decide(t.Context(), "lost", limen.Admit, "o", "g") },
-		"refer":                      func() error { return a.Decide(t.Context(), "ab", limen.Refer, "o", "g") },
-		"a history that cannot keep": func() error { history.fail = errors.New("full"); return a.Decide(t.Context(), "ab", limen.Admit, "o", "g") },
+		"unknown inspection":        func() error { return a.Decide(t.Context(), "zz", limen.Admit, "o", "g") },
+		"inspection without record": func() error { return a.Decide(t.Context(), "lost", limen.Admit, "o", "g") },
+		"refer":                     func() error { return a.Decide(t.Context(), "ab", limen.Refer, "o", "g") },
+		"a history that cannot keep": func() error {
+			history.fail = errors.New("full")
+			return a.Decide(t.Context(), "ab", limen.Admit, "o", "g")
+		},
 	} {
 		if decide() == nil {
 			t.Errorf("%s: accepted", name)
