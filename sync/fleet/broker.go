@@ -54,7 +54,7 @@ func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, log *sl
 	s.SetLoggerV2(said, false, false, false)
 	b := &broker{server: s}
 	s.Start()
-	if !s.ReadyForConnections(brokerStart) || said.fatal() != nil {
+	if said.fatal() != nil || !s.ReadyForConnections(brokerStart) {
 		b.stop()
 		return nil, fmt.Errorf("the broker does not start on %s: %w", addr, errors.Join(said.fatal(), errors.New("see whether the address is free and its folder writable")))
 	}

@@ -52,6 +52,18 @@ type Config struct {
 	Devices              []Enrolled  // enrolled at the start, besides those enrolled before
 	Now                  func() time.Time
 	Log                  *slog.Logger
+
+	committed func() error // tests end the centre here: stored, and nobody told
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
 }
 
 // Centre is an open centre. Open starts its listeners; Run does its work.
@@ -73,12 +85,7 @@ type Centre struct {
 // Open opens the centre in its folder, or begins one there, and listens.
 // Whoever opens a centre runs it or closes it.
 func Open(cfg Config) (*Centre, error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
+	cfg = cfg.withDefaults()
 	if cfg.TLS == nil {
 		t, err := serverTLS(cfg.CA, cfg.Certificate, cfg.Key)
 		if err != nil {
@@ -139,6 +146,9 @@ func (c *Centre) open() (err error) {
 // PrepareReceiptKey makes the receipt key of the centre in dir where there is
 // none, and returns the key devices verify receipts with.
 func PrepareReceiptKey(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the centre's folder: %w", err)
+	}
 	_, public, err := receiptKey(dir)
 	return public, err
 }

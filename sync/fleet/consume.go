@@ -107,6 +107,11 @@ func (c *Centre) settle(ctx context.Context, group []jetstream.Msg) {
 		}
 		return
 	}
+	if c.cfg.committed != nil {
+		if err := c.cfg.committed(); err != nil {
+			return
+		}
+	}
 	if err := c.answer(answers); err != nil {
 		c.cfg.Log.Warn("receipts not sent; the devices ask again", "error", err)
 	}

@@ -39,6 +39,7 @@ type site struct {
 	dir       string
 	authority *Authority
 	server    Files
+	committed func() error
 	addr      string // where the centre listens; the same after a restart
 	*Centre
 	stop func() error
@@ -57,15 +58,17 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
+func (s *site) folder() string { return filepath.Join(s.dir, "centre") }
+
 func (s *site) config() Config {
-	return Config{Dir: filepath.Join(s.dir, "centre"), MQTT: s.addr, HTTP: "127.0.0.1:0", CA: s.authority.CAPath(), Certificate: s.server.Certificate, Key: s.server.Key}
+	return Config{Dir: s.folder(), MQTT: s.addr, HTTP: "127.0.0.1:0", CA: s.authority.CAPath(), Certificate: s.server.Certificate, Key: s.server.Key}
 }
 
 // start opens and runs the centre until the test ends or stop is called.
 func (s *site) start(devices ...Enrolled) {
 	s.t.Helper()
 	cfg := s.config()
-	cfg.Devices = devices
+	cfg.Devices, cfg.committed = devices, s.committed
 	c, err := Open(cfg)
 	if err != nil {
 		s.t.Fatal(err)

@@ -171,8 +171,8 @@ func (l *line) cause(err error) error {
 	return err
 }
 
-// close leaves nothing open. A device that stops says farewell first; a line
-// that is given up is left for the last will to speak of.
+// close leaves nothing open and nothing running. A device that stops says
+// farewell first; a line that is given up is left for the last will to speak of.
 func (l *line) close(stopping bool) {
 	if stopping && l.ctx.Err() == nil && l.client.IsConnectionOpen() {
 		timer := time.AfterFunc(3*farewell, func() { l.conn.Close() })
@@ -180,8 +180,12 @@ func (l *line) close(stopping bool) {
 		if bye, err := l.u.status(wire.StateStopped); err == nil {
 			l.client.Publish(wire.Topic(l.u.opts.Device, wire.KindStatus), 1, true, bye).WaitTimeout(farewell)
 		}
-		l.client.Disconnect(uint(farewell / time.Millisecond))
+	} else {
+		l.conn.Close() // whatever hangs in it ends
 	}
+	// Paho takes a connection closed under it for one it closed itself, and
+	// would leave its goroutines behind.
+	l.client.Disconnect(uint(farewell / time.Millisecond))
 	l.conn.Close()
 	l.lose(errors.New("the line was closed"))
 }
