@@ -25,6 +25,7 @@ type Curve struct {
 	N    *big.Int
 	H    int
 
+	field  *field
 	native elliptic.Curve // crypto/elliptic's faster arithmetic, where it has the curve
 }
 
@@ -64,6 +65,7 @@ func Explicit(p, a, b, gx, gy, n *big.Int, h int) (*Curve, error) {
 	if !p.ProbablyPrime(8) || !n.ProbablyPrime(8) {
 		return nil, errors.New("ec: explicit parameters without a prime field and a prime order")
 	}
+	c.field = newField(c.P, c.A) // P is odd: a prime beyond 2
 	disc := new(big.Int).Exp(c.A, big.NewInt(3), p)
 	disc.Lsh(disc, 2)
 	disc.Add(disc, new(big.Int).Mul(big.NewInt(27), new(big.Int).Mul(c.B, c.B)))

@@ -62,6 +62,7 @@ var curves = sync.OnceValue(func() []*Curve {
 	out := make([]*Curve, len(rows))
 	for i, r := range rows {
 		out[i] = &Curve{Name: r.name, P: hex(r.p), A: hex(r.a), B: hex(r.b), G: Point{hex(r.x), hex(r.y)}, N: hex(r.n), H: 1, native: native[r.name]}
+		out[i].field = newField(out[i].P, out[i].A)
 	}
 	return out
 })

@@ -40,6 +40,41 @@ func TestGenericArithmeticAgreesWithNative(t *testing.T) {
 	}
 }
 
+// The field must be right for every modulus that explicit parameters may
+// bring, the largest and those that fill their last limb among them.
+func TestFieldAgreesWithBigInt(t *testing.T) {
+	for bits := 160; bits <= maxBits; bits += 32 {
+		for range 50 {
+			p, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.SetBit(p.SetBit(p, bits-1, 1), 0, 1)
+			x, _ := rand.Int(rand.Reader, p)
+			y := new(big.Int).Sub(p, big.NewInt(1))
+			f := newField(p, x)
+			a, b := f.from(x), f.from(y)
+			var product, sum, difference element
+			f.mul(&product, &a, &b)
+			f.add(&sum, &a, &b)
+			f.sub(&difference, &a, &b)
+			for _, c := range []struct {
+				name string
+				got  *element
+				want *big.Int
+			}{
+				{"·", &product, new(big.Int).Mul(x, y)},
+				{"+", &sum, new(big.Int).Add(x, y)},
+				{"-", &difference, new(big.Int).Sub(x, y)},
+			} {
+				if got := f.to(c.got); got.Cmp(mod(c.want, p)) != 0 {
+					t.Fatalf("%x %s %x modulo %x: got %x, want %x", x, c.name, y, p, got, mod(c.want, p))
+				}
+			}
+		}
+	}
+}
+
 func TestSignVerify(t *testing.T) {
 	digest := sha256.Sum256([]byte("threshold"))
 	for _, c := range curves() {
@@ -116,5 +151,17 @@ func BenchmarkVerifyBrainpoolP256(b *testing.B) {
 	r, s, _ := c.Sign(rand.Reader, d, digest[:])
 	for b.Loop() {
 		c.Verify(q, digest[:], r, s)
+	}
+}
+
+func BenchmarkScalarMult(b *testing.B) {
+	for _, name := range []string{"brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"} {
+		c := ByName(name)
+		k, q, _ := c.GenerateKey(rand.Reader, Point{})
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				c.ScalarMult(q, k)
+			}
+		})
 	}
 }
