@@ -86,11 +86,11 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 	if err != nil {
 		return a, err
 	}
-	b, err := wire.DecodeBatch(m.payload)
+	b, malformed := wire.DecodeBatch(m.payload)
 	var no *refused
 	switch {
-	case err != nil:
-		no = refuse(wire.RefusedMalformed, "%v", err)
+	case malformed != nil:
+		no = refuse(wire.RefusedMalformed, "%v", malformed)
 	case b.Device != m.device:
 		no = refuse(wire.RefusedMalformed, "the batch is of %s and came from %s", b.Device, m.device)
 	default:
