@@ -9,6 +9,8 @@ LDFLAGS := -X main.version=$(VERSION)
 export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
 export CGO_ENABLED := 1
 
+# Whatever is not a result goes to standard error: `make -s demo ARGS="--headless --json"` prints JSON lines alone.
+
 # What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), and what the
 # tests talk to (virtual PC/SC reader, libnfc's tools, a browser).
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
@@ -26,11 +28,11 @@ help: ## list the targets
 define install-missing
 	@missing=""; for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
-		echo "installing Debian packages:$$missing"; \
+		echo "installing Debian packages:$$missing" >&2; \
 		$(SUDO) apt-get update -q >/dev/null && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing >/dev/null || \
 		{ echo "could not install:$$missing (is this Debian 12, and can you become root?)" >&2; exit 1; }; \
-	else echo "Debian packages are all here: $(1)"; fi
+	else echo "Debian packages are all here: $(1)" >&2; fi
 endef
 
 deps: ## install what building and running need (apt), and the Go modules
@@ -43,7 +45,8 @@ deps-test: deps
 
 build: deps ## build the programs into bin/
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	@echo "building limen $(VERSION) into bin/ (a first build compiles OpenCV's binding: some minutes)" >&2
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 demo: build ## run the appliance on simulated devices; ARGS="--headless --json" for scripts
 	@bin/limen demo $(ARGS)
