@@ -3,17 +3,15 @@ package main
 import (
 	"fmt"
 	"image"
-	_ "image/jpeg" // portraits that a person hands in, not a chip's
-	_ "image/png"
-	"os"
+	"strings"
 
+	"limen"
 	"limen/device"
 	"limen/matcher"
-	"limen/matcher/catalog"
 )
 
 type faceCommand struct {
-	Match faceMatch `cmd:"" help:"Compare the faces of two pictures (JPEG, PNG)."`
+	Match faceMatch `cmd:"" help:"Compare the faces of two pictures (JPEG, JPEG 2000)."`
 }
 
 type faceMatch struct {
@@ -23,95 +21,83 @@ type faceMatch struct {
 	JSON bool    `name:"json" help:"Print the result as JSON."`
 }
 
-// Run compares; exit code 1 when the faces do not match.
+// matchResult is what face match prints.
+type matchResult struct {
+	Match     bool     `json:"match"`
+	Score     *float64 `json:"score,omitempty"` // absent where a picture shows no face
+	Threshold float64  `json:"threshold"`
+	FMR       float64  `json:"fmr"`
+	Model     string   `json:"model"`
+	Grade     string   `json:"grade"`
+	Reasons   []string `json:"reasons"` // "face_mismatch", "face_not_found:A"
+}
+
+// Run compares the largest face of each picture; exit code 1 when they do not
+// match, or a picture shows none. Pictures are a stranger's bytes, whoever
+// hands them in: limen-portrait decodes them, as it does a chip's.
 func (c *faceMatch) Run(con *console) error {
-	engine, result, closeEngine, err := device.OpenEngine(device.Defaults().Models, c.FMR)
+	a, err := openPicture(con, c.A)
+	if err != nil {
+		return err
+	}
+	b, err := openPicture(con, c.B)
+	if err != nil {
+		return err
+	}
+	engine, model, closeEngine, err := device.OpenEngine(device.Defaults().Models, c.FMR)
 	if err != nil {
 		return err
 	}
 	defer closeEngine()
-	a, err := describe(engine, c.A)
-	if err != nil {
+	result := matchResult{Threshold: model.Threshold, FMR: model.FMR, Model: model.Model, Grade: model.Grade, Reasons: []string{}}
+	if err := result.compare(engine, a, b); err != nil {
 		return err
 	}
-	b, err := describe(engine, c.B)
-	if err != nil {
-		return err
-	}
-	result.Score = matcher.Cosine(a, b)
-	match := result.Score >= result.Threshold
 	if c.JSON {
-		err = con.printJSON(map[string]any{"match": match, "score": result.Score, "threshold": result.Threshold, "fmr": result.FMR, "model": result.Model, "grade": result.Grade})
+		err = con.printJSON(result)
 	} else {
-		word := "no match"
-		if match {
-			word = "match"
-		}
-		con.printf("%s: %.3f against %.2f (%s, FMR %g)\n", word, result.Score, result.Threshold, result.Model, result.FMR)
+		con.printf("%s\n", result)
 	}
-	if err == nil && !match {
+	if err == nil && !result.Match {
 		return no
 	}
 	return err
 }
 
-func describe(engine matcher.Engine, path string) (matcher.Template, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open picture: %w", err)
-	}
-	defer f.Close()
-	img, _, err := image.Decode(f)
-	if err != nil {
-		return nil, fmt.Errorf("cannot decode %s: %w", path, err)
-	}
-	faces, err := engine.Detect(img)
-	if err != nil {
-		return nil, err
-	}
-	if len(faces) == 0 {
-		return nil, &coded{exitNo, fmt.Errorf("%s shows no face", path)}
-	}
-	return engine.Template(img, faces[0])
-}
-
-type modelsCommand struct {
-	List modelsList `cmd:"" help:"The catalog, and where each model was found."`
-}
-
-type modelsList struct {
-	JSON bool `name:"json" help:"Print the list as JSON."`
-}
-
-// Run lists the catalog.
-func (c *modelsList) Run(con *console) error {
-	manifest, err := catalog.Models()
-	if err != nil {
-		return err
-	}
-	type row struct {
-		catalog.Entry
-		Path    string `json:"path,omitempty"`
-		Problem string `json:"problem,omitempty"`
-	}
-	var rows []row
-	for _, m := range manifest.Models {
-		path, _, err := catalog.Find(m.Name)
-		r := row{Entry: m, Path: path}
+func (r *matchResult) compare(engine matcher.Engine, a, b image.Image) error {
+	var templates [2]matcher.Template
+	for i, img := range []image.Image{a, b} {
+		faces, err := engine.Detect(img)
 		if err != nil {
-			r.Problem = err.Error()
+			return fmt.Errorf("cannot look for faces: %w", err)
 		}
-		rows = append(rows, r)
-	}
-	if c.JSON {
-		return con.printJSON(rows)
-	}
-	for _, r := range rows {
-		where := r.Path
-		if where == "" {
-			where = r.Problem
+		if len(faces) == 0 {
+			r.Reasons = append(r.Reasons, limen.Reason{Code: limen.FaceNotFound, Subject: "AB"[i : i+1]}.String())
+			continue
 		}
-		con.printf("%-18s %-10s %-11s %-12s %s\n", r.Name, r.Kind, r.Grade, r.Licence, where)
+		if templates[i], err = engine.Template(img, faces[0]); err != nil {
+			return fmt.Errorf("cannot describe the face: %w", err)
+		}
+	}
+	if len(r.Reasons) > 0 {
+		return nil
+	}
+	score := matcher.Cosine(templates[0], templates[1])
+	r.Score, r.Match = &score, score >= r.Threshold
+	if !r.Match {
+		r.Reasons = append(r.Reasons, string(limen.FaceMismatch))
 	}
 	return nil
+}
+
+// String is the result for people.
+func (r matchResult) String() string {
+	by := fmt.Sprintf("(%s, %s grade, FMR %g)", r.Model, r.Grade, r.FMR)
+	switch {
+	case r.Score == nil:
+		return "no comparison: " + strings.Join(r.Reasons, ", ")
+	case r.Match:
+		return fmt.Sprintf("match: %.3f, at least %.3f %s", *r.Score, r.Threshold, by)
+	}
+	return fmt.Sprintf("no match: %.3f, below %.3f %s", *r.Score, r.Threshold, by)
 }

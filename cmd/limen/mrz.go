@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -65,26 +66,39 @@ func printMRZ(con *console, m mrz.MRZ) {
 	for _, line := range m.Lines() {
 		con.printf("%s\n", line)
 	}
-	con.printf("\n%-16s %s, document code %s\n", "format", m.Layout, m.DocumentCode)
-	for _, row := range [][2]string{
+	con.printf("\n")
+	row(con, "format", fmt.Sprintf("%s, document code %s", m.Layout, m.DocumentCode))
+	for _, field := range [][2]string{
 		{"issuing state", mrz.Alpha3(m.Issuer)}, {"number", m.Number}, {"primary name", m.Primary}, {"secondary name", m.Secondary},
 		{"nationality", mrz.Alpha3(m.Nationality)}, {"birth", m.Birth.ISO()}, {"sex", string(m.Sex)}, {"expiry", m.Expiry.ISO()},
 		{"optional", strings.TrimSpace(m.Optional + " " + m.Optional2)},
 	} {
-		if row[1] != "" {
-			con.printf("%-16s %s\n", row[0], row[1])
+		if field[1] != "" {
+			row(con, field[0], field[1])
 		}
 	}
 	if m.NameTruncated {
-		con.printf("%-16s the name fills its field and may be shortened\n", "note")
+		row(con, "note", "the name fills its field and may be shortened")
 	}
-	for _, d := range m.Checks {
-		con.printf("%-16s %s\n", "check digit", d)
-	}
+	row(con, "check digits", checkDigits(m))
 	for _, r := range m.Repairs {
-		con.printf("%-16s %s\n", "repaired", r)
+		row(con, "repaired", r.String())
 	}
 	for _, f := range m.Faults {
-		con.printf("%-16s %s: %s\n", "fault", f.Field, f.Problem)
+		row(con, "fault", fmt.Sprintf("%s: %s", f.Field, f.Problem))
 	}
+}
+
+// checkDigits names those that are wrong.
+func checkDigits(m mrz.MRZ) string {
+	var wrong []string
+	for _, d := range m.Checks {
+		if !d.OK {
+			wrong = append(wrong, string(d.Field))
+		}
+	}
+	if len(wrong) == 0 {
+		return "all right"
+	}
+	return "WRONG: " + strings.Join(wrong, ", ")
 }

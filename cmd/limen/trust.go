@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -64,7 +63,7 @@ func (c *trustImport) Run(con *console) error {
 		case err != nil:
 			con.printf("%s: refused: %v\n", file, err)
 		default:
-			con.printf("%s: accepted, %d certificates, %d of them new\n", file, result.Certificates, result.Added)
+			con.printf("%s: accepted, %s, %d of them new\n", file, certificates(result.Certificates), result.Added)
 		}
 	}
 	if refused {
@@ -81,14 +80,14 @@ func readRoot(path string) (*trust.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the signer's root: %w", err)
 	}
-	certificates, err := trust.ParseCertificates(b)
-	if err == nil && len(certificates) != 1 {
-		err = fmt.Errorf("it holds %d certificates where one belongs", len(certificates))
+	roots, err := trust.ParseCertificates(b)
+	if err == nil && len(roots) != 1 {
+		err = fmt.Errorf("it holds %s where one belongs", certificates(len(roots)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot use %s as signer's root: %w", path, err)
 	}
-	return certificates[0], nil
+	return roots[0], nil
 }
 
 type trustList struct {
@@ -98,27 +97,31 @@ type trustList struct {
 
 // Run prints how many certificates of which state are trusted, and since when.
 func (c *trustList) Run(con *console) error {
-	if _, err := os.Stat(c.Trust); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("no trust store at %s: `limen trust import` makes it", c.Trust)
-	}
-	store, err := trust.Open(c.Trust)
+	store, err := openTrust(c.Trust)
 	if err != nil {
-		return fmt.Errorf("cannot open trust store: %w", err)
+		return err
 	}
 	countries := store.Countries()
 	if c.JSON {
 		return con.printJSON(map[string]any{"certificates": store.Len(), "countries": countries, "sources": store.Sources()})
 	}
-	con.printf("%d CSCA certificates of %d states\n", store.Len(), len(countries))
+	con.printf("%s of %d states\n", certificates(store.Len()), len(countries))
 	names := slices.SortedFunc(maps.Keys(countries), cmp.Compare[string])
 	for i, name := range names {
-		con.printf("%4s %3d", name, countries[name])
+		con.printf("  %s %3d", name, countries[name])
 		if i%8 == 7 || i == len(names)-1 {
 			con.printf("\n")
 		}
 	}
 	for _, s := range store.Sources() {
-		con.printf("%s: %d certificates, of %s\n", s.Name, s.Counts.Added+s.Counts.Duplicates, s.Date().Format(time.DateOnly))
+		con.printf("%s: %s, of %s\n", s.Name, certificates(s.Counts.Added+s.Counts.Duplicates), s.Date().Format(time.DateOnly))
 	}
 	return nil
+}
+
+func certificates(n int) string {
+	if n == 1 {
+		return "1 certificate"
+	}
+	return fmt.Sprintf("%d certificates", n)
 }
