@@ -62,14 +62,20 @@ func drainedTo(d *device, phase uplink.Phase) bool {
 	}
 }
 
-func TestBrokerAwayAtStart(t *testing.T) {
-	s := newSite(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0") // an address where nobody is, later the centre's
+// freeAddress is one where nobody is yet.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = l.Addr().String()
-	l.Close()
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestBrokerAwayAtStart(t *testing.T) {
+	s := newSite(t)
+	s.addr = freeAddress(t)
 	key, err := PrepareReceiptKey(s.folder())
 	if err != nil {
 		t.Fatal(err)
