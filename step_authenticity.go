@@ -2,6 +2,7 @@ package limen
 
 import (
 	"fmt"
+	"strings"
 
 	"limen/mrtd/authn"
 	"limen/mrtd/lds"
@@ -56,11 +57,21 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 			}
 			out.checks = append(out.checks, checkOf(CheckDGHash, result.Groups[n]).of(name))
 		}
-		out.facts = ChipFacts{SignerCountry: result.Signer.Country, HashAlgorithm: result.HashAlgorithm, TrustDate: MomentOf(result.TrustDate)}
+		out.facts = ChipFacts{SignerCountry: stateCode(result.Signer.Country), HashAlgorithm: result.HashAlgorithm, TrustDate: MomentOf(result.TrustDate)}
 		out.checks = append(out.checks, compareCOM(chip, sod))
 	}
 	out.checks = append(out.checks, compareMRZ(p, chip), notPerformed(CheckChipGenuine, because(NotSupported)))
 	return out
+}
+
+// stateCode is a country as a certificate states it, where it is a code of two
+// or three letters, else "". The chip brings the certificate and no one has
+// vouched for it yet: at any length it would make a record that cannot be stored.
+func stateCode(country string) string {
+	if len(country) < 2 || len(country) > 3 || strings.Trim(country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return ""
+	}
+	return country
 }
 
 // checkOf takes over a verdict of mrtd/authn, whose words are the same.

@@ -135,7 +135,7 @@ func (in *Inspection) match(ctx context.Context, proof authenticity, p portrait,
 		return matched{check: inconclusive(CheckFaceMatch, because(CutShort))}
 	case err != nil:
 		return matched{check: inconclusive(CheckFaceMatch, reasonOf(err, PortraitNoFace))}
-	case c.Score < c.Threshold:
+	case !(c.Score >= c.Threshold): // a score that is no number is no match either
 		return matched{fail(CheckFaceMatch, because(FaceMismatch)), &c}
 	case c.Grade != "operational" && !in.Policy.AcceptDemoModels:
 		return matched{inconclusive(CheckFaceMatch, because(ModelDemo)), &c}
