@@ -355,3 +355,49 @@ func BenchmarkPassive(b *testing.B) {
 		}
 	}
 }
+
+// The bounds on signers and certificates hold for the whole message: each
+// signer may be tried with each certificate, so a message that repeats the two
+// fields could keep an inspection busy for minutes.
+func TestRepeatedFieldsGetNoMoreSigners(t *testing.T) {
+	doc := issue(t, specimen.DefaultProfile(begin), specimen.Spec{SignedAt: signed})
+	for name, times := range map[string][2]int{"17 certificates": {17, 1}, "5 signers": {1, 5}} {
+		if _, err := lds.ParseSOD(repeat(t, doc.sod, times[0], times[1])); err == nil {
+			t.Errorf("%s in as many fields were taken", name)
+		}
+	}
+	if _, err := lds.ParseSOD(repeat(t, doc.sod, 16, 4)); err != nil {
+		t.Errorf("16 certificates and 4 signers: %v", err)
+	}
+}
+
+// repeat writes EF.SOD's fields of certificates and of signers several times.
+func repeat(t *testing.T, sod []byte, certificates, signers int) []byte {
+	t.Helper()
+	children := func(x ber.TLV) []ber.TLV {
+		c, err := x.Children()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	file, err := ber.Parse(sod, lds.EFSOD.Tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := children(children(file)[0])
+	var fields [][]byte
+	for i, f := range children(children(message[1])[0]) {
+		n := 1
+		switch {
+		case i > 2 && f.Tag == 0xA0:
+			n = certificates
+		case i > 2 && f.Tag == ber.Set:
+			n = signers
+		}
+		for range n {
+			fields = append(fields, f.Raw)
+		}
+	}
+	return lds.EncodeSOD(ber.Encode(ber.Sequence, message[0].Raw, ber.Encode(0xA0, ber.Encode(ber.Sequence, fields...))))
+}

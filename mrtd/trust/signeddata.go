@@ -49,7 +49,8 @@ const (
 )
 
 // More than any issuer needs: a signer or two, and their chain. Every signer may
-// have to be tried with every certificate, so the two bound the time a message costs.
+// have to be tried with every certificate, so the two bound the time a message
+// costs; a message that repeats the fields does not get more.
 const (
 	maxSigners    = 4
 	maxEmbedded   = 16
@@ -150,8 +151,8 @@ func (s *SignedData) setCertificates(t ber.TLV) error {
 	if err != nil {
 		return err
 	}
-	if len(list) > maxEmbedded {
-		return fmt.Errorf("%d are more than %d", len(list), maxEmbedded)
+	if n := len(s.Certificates) + len(list); n > maxEmbedded {
+		return fmt.Errorf("%d are more than %d", n, maxEmbedded)
 	}
 	for _, c := range list {
 		if c.Tag == ber.Sequence { // others are attribute certificates
@@ -166,8 +167,8 @@ func (s *SignedData) setSigners(t ber.TLV) error {
 	if err != nil {
 		return fmt.Errorf("signers: %w", err)
 	}
-	if len(list) > maxSigners {
-		return fmt.Errorf("%d signers are more than %d", len(list), maxSigners)
+	if n := len(s.Signers) + len(list); n > maxSigners {
+		return fmt.Errorf("%d signers are more than %d", n, maxSigners)
 	}
 	for i, t := range list {
 		signer, err := parseSigner(t)
