@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -83,8 +84,8 @@ func New(opts Options) (*Uplink, error) {
 	if err := wire.CheckIdentifier(opts.Device); err != nil {
 		return nil, err
 	}
-	if _, _, err := net.SplitHostPort(opts.Broker); err != nil {
-		return nil, fmt.Errorf("broker %q is not host:port, such as centre.example:8883: %w", opts.Broker, err)
+	if host, port, err := net.SplitHostPort(opts.Broker); err != nil || host == "" || !isPort(port) {
+		return nil, fmt.Errorf("broker %q is not host:port, such as centre.example:8883", opts.Broker)
 	}
 	if opts.Outbox == nil {
 		return nil, errors.New("the uplink has no outbox")
@@ -113,6 +114,11 @@ func New(opts Options) (*Uplink, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Uplink{opts: opts, state: State{Phase: Away, Since: time.Now()}}, nil
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
 }
 
 // checkIdentity finds a wrong certificate before a broker does.
