@@ -114,6 +114,29 @@ func TestCentreStopsBetweenCommitAndReceipt(t *testing.T) {
 	s.settled(d)
 }
 
+// A database that takes nothing brings no receipt and loses nothing.
+func TestDatabaseFailsForAWhile(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	d := s.newDevice("gate-1", 1, s.ReceiptKey())
+	if err := s.Enrol(d.name, d.key.PublicKey()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.records.write.Exec("CREATE TRIGGER full BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(ABORT, 'disk full'); END"); err != nil {
+		t.Fatal(err)
+	}
+	d.append(5)
+	d.connect(s.MQTTAddr())
+	until(t, "given up a centre that gives no receipt", func() bool { return drainedTo(d, uplink.Away) })
+	if n, err := s.Stored(d.name); n != 0 || err != nil || d.outbox.Position() != 0 {
+		t.Errorf("got %d stored, position %d, %v; want nothing", n, d.outbox.Position(), err)
+	}
+	if _, err := s.records.write.Exec("DROP TRIGGER full"); err != nil {
+		t.Fatal(err)
+	}
+	s.settled(d)
+}
+
 // The broker acknowledges (MQTT's PUBACK) and the centre says nothing.
 func TestBrokersWordMovesNothing(t *testing.T) {
 	s := newSite(t)
