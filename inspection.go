@@ -53,10 +53,11 @@ func (in *Inspection) Run(ctx context.Context, presented Presented) Finished {
 		history  earlierChecks
 	)
 	together(
-		func() { // the chip opens, is read and judged …
-			chip = in.readChip(line, document, presented.CAN)
+		func() { // the chip opens, is read and judged; its portrait is decoded meanwhile …
+			early := in.awaitPortrait(line)
+			chip = in.readChip(line, document, presented.CAN, early.arrive)
 			proof = in.judgeAuthenticity(document, chip)
-			portrait = in.decodePortrait(line, chip)
+			portrait = early.portrait(chip)
 		},
 		func() { face = in.captureFace(line) }, // … while the camera looks for the face
 		func() { lookups = in.askLookups(line, document) },

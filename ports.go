@@ -43,6 +43,14 @@ type FaceCamera interface {
 	Capture(ctx context.Context) (LiveFace, error)
 }
 
+// PortraitDescriber is a FaceCamera that can do its part of a comparison which
+// concerns the portrait alone before there is a face to compare it with.
+type PortraitDescriber interface {
+	// Describe returns the portrait for Compare, with its description, which
+	// forget erases. That no face is in it is for Compare to say.
+	Describe(ctx context.Context, portrait image.Image) (described image.Image, forget func())
+}
+
 // LiveFace is what a camera saw of one traveller. It lives as long as the
 // inspection; neither picture nor template is ever stored.
 type LiveFace interface {

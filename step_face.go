@@ -3,6 +3,7 @@ package limen
 import (
 	"context"
 	"image"
+	"sync"
 	"time"
 
 	"limen/mrtd/lds"
@@ -57,23 +58,55 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 // portrait is the chip's portrait.
 type portrait struct {
 	checks
-	image image.Image
+	image     image.Image
+	described image.Image // image as the camera compares it
+	forget    func()      // erases the description; nil without one
 }
 
-// decodePortrait decodes DG2's portrait, after its hash was judged and in a
-// process of its own: what a chip holds may be made to crash a decoder.
-func (in *Inspection) decodePortrait(ctx context.Context, chip chipReading) portrait {
-	out := in.decode(ctx, chip)
+// earlyPortrait is DG2's portrait being decoded while other files travel.
+type earlyPortrait struct {
+	in   *Inspection
+	ctx  context.Context
+	once sync.Once
+	done chan portrait // holds the portrait once there is one
+}
+
+func (in *Inspection) awaitPortrait(ctx context.Context) *earlyPortrait {
+	return &earlyPortrait{in: in, ctx: ctx, done: make(chan portrait, 1)}
+}
+
+// arrive starts the decoding with the file that holds the portrait.
+func (e *earlyPortrait) arrive(f lds.File, data []byte) {
+	if f.FID == group(2).FID {
+		e.once.Do(func() { go func() { e.done <- e.in.decodePortrait(e.ctx, data) }() })
+	}
+}
+
+// portrait waits for the portrait of a chip that has been read.
+func (e *earlyPortrait) portrait(chip chipReading) portrait {
+	e.once.Do(func() { e.done <- e.in.decodePortrait(e.ctx, chip.files[group(2).FID]) })
+	return <-e.done
+}
+
+// decodePortrait decodes DG2's portrait, in a process of its own: what a chip
+// holds may be made to crash a decoder. Nobody has vouched for it yet; whether
+// it counts is for matchFace, which waits for the hashes.
+func (in *Inspection) decodePortrait(ctx context.Context, dg2 []byte) portrait {
+	out := in.decode(ctx, dg2)
 	in.tell(StepMatch, out.checks...)
-	if out.image != nil {
-		in.observe(Event{Step: StepMatch, Portrait: out.image})
+	if out.image == nil {
+		return out
+	}
+	in.observe(Event{Step: StepMatch, Portrait: out.image})
+	out.described = out.image
+	if camera, ok := in.Camera.(PortraitDescriber); ok {
+		out.described, out.forget = camera.Describe(ctx, out.image)
 	}
 	return out
 }
 
-func (in *Inspection) decode(ctx context.Context, chip chipReading) portrait {
-	raw, ok := chip.files[group(2).FID]
-	if !ok {
+func (in *Inspection) decode(ctx context.Context, raw []byte) portrait {
+	if raw == nil {
 		return portrait{checks: checks{needs(CheckPortrait, CheckChipRead)}}
 	}
 	dg2, err := lds.ParseDG2(raw)
@@ -90,7 +123,7 @@ func (in *Inspection) decode(ctx context.Context, chip chipReading) portrait {
 	case err != nil:
 		return portrait{checks: checks{inconclusive(CheckPortrait, reasonOf(err, PortraitUnreadable))}}
 	}
-	return portrait{checks{pass(CheckPortrait)}, img}
+	return portrait{checks: checks{pass(CheckPortrait)}, image: img}
 }
 
 // matched is the comparison.
@@ -109,6 +142,9 @@ func (m matched) addTo(e *Evidence) {
 func (in *Inspection) matchFace(ctx context.Context, proof authenticity, p portrait, live liveFace) matched {
 	if live.face != nil {
 		defer live.face.Close() // nothing biometric outlives the comparison
+	}
+	if p.forget != nil {
+		defer p.forget()
 	}
 	out := in.match(ctx, proof, p, live)
 	if out.comparison != nil {
@@ -129,7 +165,7 @@ func (in *Inspection) match(ctx context.Context, proof authenticity, p portrait,
 	case live.face == nil:
 		return matched{check: needs(CheckFaceMatch, CheckFace)}
 	}
-	c, err := live.face.Compare(ctx, p.image)
+	c, err := live.face.Compare(ctx, p.described)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return matched{check: inconclusive(CheckFaceMatch, because(CutShort))}

@@ -3,7 +3,10 @@ package device
 import (
 	"context"
 	"errors"
+	"fmt"
 	"image"
+	"io"
+	"log/slog"
 
 	"limen"
 	"limen/capture"
@@ -78,22 +81,55 @@ func (l *liveFace) Best() image.Image       { return l.best }
 func (l *liveFace) Reasons() []limen.Reason { return l.reasons }
 func (l *liveFace) Close()                  { l.sample.Release() }
 
-// Compare implements limen.LiveFace: the chip's portrait, its largest face,
-// against the fused templates of the best frames.
-func (l *liveFace) Compare(_ context.Context, img image.Image) (limen.Comparison, error) {
-	faces, err := l.camera.engine.Detect(img)
+// described is a portrait with the template of its largest face, or why there
+// is none. The template is biometric data.
+type described struct {
+	image.Image
+	template matcher.Template
+	err      error
+}
+
+// Format prints nothing of the picture or the template.
+func (*described) Format(f fmt.State, _ rune) { io.WriteString(f, "[portrait redacted]") }
+
+// LogValue redacts.
+func (*described) LogValue() slog.Value { return slog.StringValue("[portrait redacted]") }
+
+// Describe implements limen.PortraitDescriber.
+func (f *faceCamera) Describe(_ context.Context, img image.Image) (image.Image, func()) {
+	d := &described{Image: img, err: f.broken}
+	if f.broken == nil {
+		d.template, d.err = f.describe(img)
+	}
+	return d, func() { clear(d.template) }
+}
+
+// describe is the template of a portrait's largest face.
+func (f *faceCamera) describe(img image.Image) (matcher.Template, error) {
+	faces, err := f.engine.Detect(img)
 	if err == nil && len(faces) == 0 {
 		err = errors.New("no face is found in the portrait")
 	}
 	if err != nil {
-		return limen.Comparison{}, &limen.Unable{Reason: limen.Reason{Code: limen.PortraitNoFace}, Err: err}
+		return nil, err
 	}
-	template, err := l.camera.engine.Template(img, faces[0])
-	if err != nil {
-		return limen.Comparison{}, &limen.Unable{Reason: limen.Reason{Code: limen.PortraitNoFace}, Err: err}
+	return f.engine.Template(img, faces[0])
+}
+
+// Compare implements limen.LiveFace: the chip's portrait, its largest face,
+// against the fused templates of the best frames.
+func (l *liveFace) Compare(ctx context.Context, img image.Image) (limen.Comparison, error) {
+	d, ok := img.(*described)
+	if !ok {
+		picture, forget := l.camera.Describe(ctx, img)
+		defer forget()
+		d = picture.(*described)
+	}
+	if d.err != nil {
+		return limen.Comparison{}, &limen.Unable{Reason: limen.Reason{Code: limen.PortraitNoFace}, Err: d.err}
 	}
 	m := l.camera.model
-	return limen.Comparison{Score: l.sample.Score(template), Threshold: m.threshold, Model: m.name, Grade: m.grade, FMR: m.fmr}, nil
+	return limen.Comparison{Score: l.sample.Score(d.template), Threshold: m.threshold, Model: m.name, Grade: m.grade, FMR: m.fmr}, nil
 }
 
 // portraits implements limen.PortraitDecoder by limen-portrait.

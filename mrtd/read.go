@@ -78,7 +78,7 @@ func (r *reader) run(ctx context.Context) error {
 		return err
 	}
 	var first error
-	for _, f := range append([]lds.File{lds.EFSOD}, r.wanted()...) {
+	for _, f := range r.wanted() {
 		err, end := r.attempt(ctx, f)
 		if end {
 			return err
@@ -200,24 +200,23 @@ func (r *reader) reopen(ctx context.Context) error {
 	return nil
 }
 
-// wanted lists the groups to read, DG1 first, then the small ones that prove
-// the chip, then DG2, then the rest.
+// wanted lists the files to read after EF.COM: the groups asked for first,
+// EF.SOD, DG1, then the small ones that prove the chip, then DG2, then the rest.
 func (r *reader) wanted() []lds.File {
 	listed, known := comGroups(r.reading.Files[lds.EFCOM.FID])
-	var order []int
-	for _, n := range append([]int{1, 14, 15, 2}, r.opt.Groups...) {
-		asked := slices.Contains(r.opt.Groups, n) && !slices.Contains(order, n)
-		if asked && (n == 1 || n == 2 || !known || slices.Contains(listed, n)) {
-			order = append(order, n)
+	var taken []int
+	take := func(groups ...int) (out []lds.File) {
+		for _, n := range groups {
+			f, ok := lds.FileOfGroup(n)
+			asked := ok && slices.Contains(r.opt.Groups, n) && !slices.Contains(taken, n)
+			if asked && (n == 1 || n == 2 || !known || slices.Contains(listed, n)) {
+				taken, out = append(taken, n), append(out, f)
+			}
 		}
+		return out
 	}
-	var out []lds.File
-	for _, n := range order {
-		if f, ok := lds.FileOfGroup(n); ok {
-			out = append(out, f)
-		}
-	}
-	return out
+	first := take(r.opt.First...)
+	return slices.Concat(first, []lds.File{lds.EFSOD}, take(1, 14, 15, 2), take(r.opt.Groups...))
 }
 
 // comGroups reads EF.COM's tag list (Doc 9303-10, 4.6.1), which names groups

@@ -98,6 +98,22 @@ func TestReadEveryCipherOverEveryCurve(t *testing.T) {
 	}
 }
 
+func TestGroupsAskedForFirstComeBeforeTheSOD(t *testing.T) {
+	p := passport(400, true)
+	var order []string
+	r, err := mrtd.Read(t.Context(), chipsim.New(p, chipsim.Options{}), both, mrtd.Options{
+		First:  []int{2, 11}, // DG11 is not asked for
+		OnFile: func(f lds.File, _ []byte) { order = append(order, f.Name) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, p, r)
+	if got, want := strings.Join(order, " "), "EF.COM DG2 EF.SOD DG1 DG14"; got != want {
+		t.Errorf("order: got %s, want %s", got, want)
+	}
+}
+
 func TestReadByBAC(t *testing.T) {
 	p := passport(20000, true)
 	card := chipsim.New(p, chipsim.Options{})

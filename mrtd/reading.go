@@ -59,6 +59,9 @@ type Options struct {
 	// read. EF.COM is not signed: compare it with EF.SOD before believing that
 	// a group is absent. Nil is 1, 2, 14 and 15.
 	Groups []int
+	// First are groups among Groups that are read before EF.SOD and the others,
+	// where what is in them takes work that can be done while the rest travels.
+	First []int
 	// MaxLe is the longest response data, in bytes, that reader and chip bear:
 	// above 256 reads use extended length. 0 is what the card says of itself
 	// (apdu.Limited), else 256.
