@@ -87,7 +87,7 @@ func events(t *testing.T, id string, at time.Time, live bool, checks []limen.Che
 	if match != nil {
 		list = append(list, limen.Event{Step: limen.StepMatch, Match: match})
 	}
-	record := limen.Record{ID: id, Started: limen.MomentOf(at), Ended: limen.MomentOf(at.Add(4800 * time.Millisecond)), Checks: checks, Decision: d, Spent: limen.Spent{Total: 4812}}
+	record := limen.Record{ID: id, Started: limen.MomentOf(at), Ended: limen.MomentOf(at.Add(4800 * time.Millisecond)), Checks: checks, Decision: d, Spent: limen.Spent{Total: limen.SpanOf(4812 * time.Millisecond)}}
 	list = append(list, limen.Event{Step: limen.StepRecord, Finished: &limen.Finished{Record: record, Receipt: limen.Receipt{Index: 4711, Size: 4712}, Err: recordErr}})
 	for i := range list {
 		list[i].Inspection, list[i].At = id, at.Add(time.Duration(i)*200*time.Millisecond)
