@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"limen/mrtd"
 	"limen/mrtd/chipsim"
 	"limen/mrtd/mrz"
 	"limen/mrtd/specimen"
@@ -298,4 +299,17 @@ func TestRecordHoldsNoPersonalData(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A reading that ends early says nothing of the files it never came to.
+func TestFilesNeverComeToAreNotMissing(t *testing.T) {
+	c := judgeFiles(mrtd.Reading{Failures: []mrtd.FileFailure{{File: group(2), Reason: "its answers do not verify"}}})
+	for _, r := range c.Reasons {
+		if r.Code != ChipReadFailed {
+			t.Errorf("got %v, want %v", r, ChipReadFailed)
+		}
+	}
+	if c.Status != Inconclusive || len(c.Reasons) != 3 {
+		t.Errorf("got %v with %v, want inconclusive with three files", c.Status, c.Reasons)
+	}
 }

@@ -111,7 +111,7 @@ func judgeFiles(r mrtd.Reading) Check {
 			continue
 		}
 		i := slices.IndexFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File.FID == f.FID })
-		if i >= 0 && r.Failures[i].Status != apdu.FileNotFound {
+		if i < 0 || r.Failures[i].Status != apdu.FileNotFound { // without a failure: never come to
 			unread = append(unread, because(ChipReadFailed, f.Name))
 			continue
 		}
