@@ -205,17 +205,24 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	defer cancel()
 	stop := context.AfterFunc(l.ctx, cancel) // Next waits on the journal, not on the line
 	defer stop()
-	for silent := 0; ; {
+	for silent, gaps := 0, 0; ; {
 		batch, err := u.opts.Outbox.Next(ctx, u.opts.MaxEntries)
 		if err != nil {
 			return progress, l.cause(err)
 		}
-		answered, err := u.deliver(ctx, l, batch)
+		said, err := u.deliver(ctx, l, batch)
 		switch {
 		case err != nil:
 			return progress, l.cause(err)
-		case answered:
-			progress, silent = true, 0
+		case said == gap:
+			// A receipt follows a gap that was mended. Who only ever says gap, which
+			// takes no signature, would have the journal sent round and round.
+			if gaps++; gaps > maxGaps {
+				return progress, fmt.Errorf("%d gaps in a row and no receipt: the broker or the centre is confused", gaps)
+			}
+			silent = 0
+		case said == settled:
+			progress, silent, gaps = true, 0, 0
 		default:
 			// A line that swallows everything looks alive to TCP for minutes.
 			if silent++; silent >= 2 {
@@ -225,68 +232,83 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	}
 }
 
+// heard is what became of a batch.
+type heard int
+
+const (
+	nothing heard = iota // no answer that counts
+	settled              // a receipt for all of it, or a refusal that was waited out
+	gap                  // the next batch begins where the centre says it is
+)
+
+// maxGaps is how many gaps in a row are mended on one connection.
+const maxGaps = 3
+
 // deliver sends one batch and waits for the centre's answer to it.
-func (u *Uplink) deliver(ctx context.Context, l *line, batch wire.Batch) (answered bool, err error) {
+func (u *Uplink) deliver(ctx context.Context, l *line, batch wire.Batch) (heard, error) {
 	payload, err := batch.Encode()
 	if err != nil {
-		return false, fmt.Errorf("cannot encode the batch from entry %d: %w", batch.First, err)
+		return nothing, fmt.Errorf("cannot encode the batch from entry %d: %w", batch.First, err)
 	}
 	l.drain()
 	if err := l.publish(wire.KindEntries, payload, false); err != nil {
-		return false, err
+		return nothing, err
 	}
 	timeout := time.NewTimer(u.opts.ReceiptTimeout)
 	defer timeout.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return nothing, ctx.Err()
 		case <-timeout.C:
-			return false, nil
+			return nothing, nil
 		case raw := <-l.answers:
-			settled, refusal := u.take(raw, batch)
+			said, refusal := u.take(raw, batch)
 			if refusal != nil {
 				u.enter(Refused, refusal)
-				return true, pause(ctx, u.opts.RefusedPause)
+				return settled, pause(ctx, u.opts.RefusedPause)
 			}
-			if settled {
+			if said != nothing {
 				u.enter(Connected, nil)
-				return true, nil
+				return said, nil
 			}
 		}
 	}
 }
 
-// take judges an answer. settled means that Next will begin elsewhere; a
+// take judges an answer. After settled and gap Next will begin elsewhere; a
 // refusal is one that the device cannot mend. Anything else is let be: the
 // true answer may still come.
-func (u *Uplink) take(raw []byte, batch wire.Batch) (settled bool, refusal error) {
+func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) {
 	a, err := wire.DecodeAnswer(raw)
 	if err == nil && a.Device != u.opts.Device {
 		err = fmt.Errorf("it is for device %s", a.Device)
 	}
 	if err != nil {
 		u.opts.Log.Warn("uplink ignores an answer", "error", err)
-		return false, nil
+		return nothing, nil
 	}
 	switch {
 	case a.Refusal == wire.RefusedGap && a.Have != batch.First:
 		if err := u.opts.Outbox.Rewind(a.Have); err != nil {
-			return false, err
+			return nothing, err
 		}
-		return true, nil
+		return gap, nil
 	case a.Refusal != "":
-		return false, fmt.Errorf("the centre refuses the batch from entry %d: %s: %s", batch.First, a.Refusal, a.Detail)
+		return nothing, fmt.Errorf("the centre refuses the batch from entry %d: %s: %s", batch.First, a.Refusal, a.Detail)
 	}
 	held, err := u.opts.Outbox.Acknowledge(a.Receipt)
 	switch {
 	case errors.Is(err, outbox.ErrRewritten):
-		return false, err
+		return nothing, err
 	case err != nil:
 		u.opts.Log.Warn("uplink ignores a receipt", "error", err)
-		return false, nil
+		return nothing, nil
 	}
-	return held >= batch.First+uint64(len(batch.Entries)), nil
+	if held < batch.First+uint64(len(batch.Entries)) {
+		return nothing, nil
+	}
+	return settled, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

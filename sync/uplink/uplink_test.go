@@ -136,27 +136,27 @@ func TestTakeJudgesAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		raw      []byte
-		settled  bool
+		said     heard
 		refusal  string
 		position uint64
 	}{
-		{"no answer", []byte("x"), false, "", 0},
-		{"for another", encode(wire.Answer{Device: "gate-2", Refusal: wire.RefusedHistory}), false, "", 0},
-		{"refused", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedSignature, Detail: "which key?"}), false, "refuses the batch from entry 0: signature: which key?", 0},
-		{"a gap that is none", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 0}), false, "gap", 0},
-		{"more than there is", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 9}), false, "another history", 0},
-		{"another root", encode(wire.Answer{Device: "gate-1", Receipt: lie}), false, "another history", 0},
-		{"a part", receipt(1), false, "", 1},
-		{"all of it", receipt(2), true, "", 2},
-		{"a gap", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 1}), true, "", 2},
+		{"no answer", []byte("x"), nothing, "", 0},
+		{"for another", encode(wire.Answer{Device: "gate-2", Refusal: wire.RefusedHistory}), nothing, "", 0},
+		{"refused", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedSignature, Detail: "which key?"}), nothing, "refuses the batch from entry 0: signature: which key?", 0},
+		{"a gap that is none", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 0}), nothing, "gap", 0},
+		{"more than there is", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 9}), nothing, "another history", 0},
+		{"another root", encode(wire.Answer{Device: "gate-1", Receipt: lie}), nothing, "another history", 0},
+		{"a part", receipt(1), nothing, "", 1},
+		{"all of it", receipt(2), settled, "", 2},
+		{"a gap", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 1}), gap, "", 2},
 	} {
-		settled, refusal := u.take(test.raw, batch)
+		got, refusal := u.take(test.raw, batch)
 		said := ""
 		if refusal != nil {
 			said = refusal.Error()
 		}
-		if settled != test.settled || (said == "") != (test.refusal == "") || !strings.Contains(said, test.refusal) || o.Position() != test.position {
-			t.Errorf("%s: got settled %v, %q, position %d; want %v, ... %q, %d", test.name, settled, said, o.Position(), test.settled, test.refusal, test.position)
+		if got != test.said || (said == "") != (test.refusal == "") || !strings.Contains(said, test.refusal) || o.Position() != test.position {
+			t.Errorf("%s: got %v, %q, position %d; want %v, ... %q, %d", test.name, got, said, o.Position(), test.said, test.refusal, test.position)
 		}
 	}
 	if next, err := o.Next(t.Context(), 9); err != nil || next.First != 1 {
