@@ -65,7 +65,8 @@ func frameWait(fwi byte) time.Duration {
 	return time.Duration(4096<<fwi) * time.Second / 13_560_000
 }
 
-// errNoISODEP: a card, but not one of part 4.
+// errNoISODEP: a card, but not one of part 4, or one whose answer to select is
+// broken. That is the card's fault: the reader is fit for the next one.
 var errNoISODEP = errors.New("not ISO 14443-4")
 
 // parseTypeA reads the target data of InListPassiveTarget for BrTy 00, target
@@ -85,7 +86,7 @@ func parseTypeA(p []byte) (Info, error) {
 		return i, errNoISODEP
 	}
 	if int(p[0]) > len(p) || p[0] == 0 {
-		return i, fmt.Errorf("InListPassiveTarget: ATS of %d bytes announced, %d there", p[0], len(p))
+		return i, fmt.Errorf("%w: ATS of %d bytes announced, %d there", errNoISODEP, p[0], len(p))
 	}
 	i.ATS = append([]byte(nil), p[:p[0]]...)
 	return i, i.readATS()
@@ -111,7 +112,7 @@ func (i *Info) readATS() error {
 				continue
 			}
 			if len(rest) == 0 {
-				return errors.New("the card's ATS ends before the bytes that it announces")
+				return fmt.Errorf("%w: ATS ends before the bytes that it announces", errNoISODEP)
 			}
 			present.use(rest[0])
 			rest = rest[1:]

@@ -2,6 +2,7 @@ package pn532
 
 import (
 	"encoding/hex"
+	"errors"
 	"testing"
 	"time"
 )
@@ -51,6 +52,25 @@ func TestRateCodes(t *testing.T) {
 		i.readRates(c.ta)
 		if a, b := i.rateCodes(c.limit); a != c.toCard || b != c.fromCard {
 			t.Errorf("TA %02X up to %d: got %d, %d, want %d, %d", c.ta, c.limit, a, b, c.toCard, c.fromCard)
+		}
+	}
+}
+
+// A card with a broken answer to select must not have the reader taken for
+// broken, closed and opened again for as long as it lies there.
+func TestBrokenATSIsTheCardsFault(t *testing.T) {
+	for name, target := range map[string]string{
+		"longer than what came":   "010008200408a1b2c3" + "7F7877",
+		"of length zero":          "010008200408a1b2c3" + "00",
+		"ends before its TA byte": "010008200408a1b2c3" + "0270",
+		"ends before its TC byte": "010008200408a1b2c3" + "04707781",
+	} {
+		b, err := hex.DecodeString(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parseTypeA(b); !errors.Is(err, errNoISODEP) {
+			t.Errorf("ATS %s: got %v, want %v", name, err, errNoISODEP)
 		}
 	}
 }
