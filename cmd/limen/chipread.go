@@ -91,6 +91,11 @@ func (c *chipRead) Run(con *console) error {
 
 // key is what opens the chip, and the printed lines where they were given.
 func (c *chipRead) key() (mrtd.Key, []string, error) {
+	for _, n := range c.Groups {
+		if _, ok := lds.FileOfGroup(n); !ok {
+			return mrtd.Key{}, nil, fmt.Errorf("--groups: %d is no data group, 1 to 16", n)
+		}
+	}
 	key := mrtd.Key{CAN: c.CAN}
 	var lines []string
 	for _, l := range c.MRZ {
