@@ -16,6 +16,11 @@ const (
 	ackTimeout   = 120 * time.Millisecond
 	shortTimeout = 600 * time.Millisecond // for commands that do not reach a card
 	attempts     = 3                      // of sending a command, and of asking for a response again
+	lastLook     = 5 * time.Millisecond   // at what came while this process was held up
+
+	// An APDU that is sent twice costs the card's session, and a piece of a
+	// response that is asked for twice is lost: before that, wait longer.
+	exchangeACKTimeout = time.Second
 )
 
 // link runs one command at a time over the port: command, ACK, response (UM0701-02, 6.2.2).
@@ -46,7 +51,11 @@ func (l *link) try(ctx context.Context, body []byte, timeout time.Duration) ([]b
 		if err := l.write(ctx, frame); err != nil {
 			return nil, err
 		}
-		f, heard, err := l.await(ctx, body[0], l.wire(len(frame))+ackTimeout, true)
+		wait := l.wire(len(frame)) + ackTimeout
+		if body[0] == cmdInDataExchange {
+			wait = l.wire(len(frame)) + exchangeACKTimeout
+		}
+		f, heard, err := l.await(ctx, body[0], wait, true)
 		switch {
 		case err == nil && f.Kind == hsu.ACK:
 			return l.response(ctx, body[0], timeout)
@@ -120,6 +129,9 @@ func (l *link) await(ctx context.Context, code byte, timeout time.Duration, ack 
 			}
 		}
 		n, err := l.port.Read(limit, l.buf[:])
+		if n == 0 && limit.Err() != nil && ctx.Err() == nil {
+			n, err = l.lookAgain(ctx)
+		}
 		l.scan.Feed(l.buf[:n])
 		switch {
 		case n > 0:
@@ -133,6 +145,14 @@ func (l *link) await(ctx context.Context, code byte, timeout time.Duration, ack 
 			return f, heard, fmt.Errorf("the serial line failed: %w", err)
 		}
 	}
+}
+
+// lookAgain reads what waits in the port when the time is up: not the chip may
+// have been late but this process.
+func (l *link) lookAgain(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, lastLook)
+	defer cancel()
+	return l.port.Read(ctx, l.buf[:])
 }
 
 // abort tells the chip to give up its command. What it still sends is passed

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"limen/hw/pn532"
 )
@@ -126,6 +127,44 @@ func TestTranscripts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// heldUp is a host that gets no processor for a while after it has sent an
+// APDU: the chip's answer waits in the port when the time for it is up.
+type heldUp struct {
+	*script
+	once bool
+}
+
+func (h *heldUp) Read(ctx context.Context, p []byte) (int, error) {
+	if len(h.steps) == 0 && !h.once {
+		h.once = true
+		time.Sleep(time.Until(deadline(ctx)) + time.Second)
+	}
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return h.script.Read(ctx, p)
+}
+
+func deadline(ctx context.Context) time.Time { d, _ := ctx.Deadline(); return d }
+
+func TestHostHeldUpSendsNoAPDUTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{t: t, steps: append(append(append([]step(nil), opening...), selected...), step{exchange, ack + okAnswer})}
+		r, err := pn532.Open(t.Context(), &heldUp{script: s}, pn532.Options{Bauds: []int{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, err := r.Poll(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apdu, _ := hex.DecodeString(selectAPDU)
+		if got, err := target.Transmit(t.Context(), apdu); err != nil || !bytes.Equal(got, []byte{0x90, 0x00}) {
+			t.Errorf("got %x, %v, want 9000 of the first sending", got, err)
+		}
+	})
 }
 
 // What went wrong is told without a byte of what the APDU held.
