@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"limen"
 	"limen/device/console"
@@ -24,8 +25,13 @@ func (a *Appliance) remember(f limen.Finished) {
 	}
 }
 
+// decideLimit bounds the wait for the journal.
+const decideLimit = 10 * time.Second
+
 // Decide implements console.Officer: it records an officer's word about an
-// inspection of this appliance, signed, as a record that points to it.
+// inspection of this appliance, signed, as a record that points to it. A page
+// that is closed meanwhile does not cut it short: the word might be stored all
+// the same, and the officer asked again for another.
 func (a *Appliance) Decide(ctx context.Context, inspection string, outcome limen.Outcome, officer, grounds string) error {
 	about, ok := a.recall(inspection)
 	if !ok {
@@ -38,6 +44,8 @@ func (a *Appliance) Decide(ctx context.Context, inspection string, outcome limen
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), decideLimit)
+	defer stop()
 	if _, err := a.parts.History.Append(ctx, r); err != nil {
 		return fmt.Errorf("the decision was not recorded, so it does not count: %w", err)
 	}

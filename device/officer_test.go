@@ -15,9 +15,9 @@ type memory struct {
 	fail    error
 }
 
-func (m *memory) Append(_ context.Context, r limen.Record) (limen.Receipt, error) {
-	if m.fail != nil {
-		return limen.Receipt{}, m.fail
+func (m *memory) Append(ctx context.Context, r limen.Record) (limen.Receipt, error) {
+	if err := errors.Join(m.fail, ctx.Err()); err != nil {
+		return limen.Receipt{}, err
 	}
 	m.records = append(m.records, r)
 	return limen.Receipt{Index: uint64(len(m.records) - 1)}, nil
@@ -90,5 +90,22 @@ func TestAppliancePresentsTheNewestDocument(t *testing.T) {
 	a.SetCAN("123456")
 	if first, second := a.takeCAN(), a.takeCAN(); first != "123456" || second != "" {
 		t.Errorf("CAN: got %q then %q; want it to serve once", first, second)
+	}
+}
+
+// The page was closed while the decision was on its way.
+func TestOfficerDecisionOutlivesThePage(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	history := &memory{}
+	a := New(Defaults(), Parts{History: history, Officers: officerKey{private}})
+	defer a.closeFace()
+	a.remember(limen.Finished{Record: limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: "ab"}})
+	closed, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Decide(closed, "ab", limen.Admit, "officer-12", "identity_confirmed"); err != nil || len(history.records) != 1 {
+		t.Errorf("got %v and %d records, want the decision recorded", err, len(history.records))
 	}
 }
