@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"limen"
+	"limen/cmd/internal/cli"
 	"limen/sync/fleet"
 )
 
@@ -38,15 +39,15 @@ type devicesCommand struct {
 }
 
 // Run lists the devices.
-func (c *devicesCommand) Run(con *console) error {
+func (c *devicesCommand) Run(con *cli.Console) error {
 	devices, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.DeviceView, error) { return r.Devices(con) })
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return con.printJSON(devices)
+		return con.PrintJSON(devices)
 	}
-	w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(con.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "DEVICE\tSTATE\tLAST SEEN\tHELD\tLAST OUTCOME\tREMARKS")
 	for _, d := range devices {
 		remarks := ""
@@ -68,30 +69,30 @@ type historyCommand struct {
 }
 
 // Run says where and when; the answer no is that the document is not known.
-func (c *historyCommand) Run(con *console) error {
+func (c *historyCommand) Run(con *cli.Console) error {
 	if len(c.Document) < 8 || len(c.Document) > 64 || strings.Trim(strings.ToLower(c.Document), "0123456789abcdef") != "" {
-		return &coded{exitUsage, errors.New("a document is named by 8 to 64 hex digits of its pseudonym")}
+		return cli.Exit(cli.ExitUsage, errors.New("a document is named by 8 to 64 hex digits of its pseudonym"))
 	}
 	checks, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.CheckView, error) { return r.History(con, c.Document) })
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		if err := con.printJSON(checks); err != nil {
+		if err := con.PrintJSON(checks); err != nil {
 			return err
 		}
 	} else {
-		w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
+		w := tabwriter.NewWriter(con.Out, 0, 0, 2, ' ', 0)
 		for _, k := range checks {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.Join(k.Reasons, " "))
 		}
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		con.printf("%d entries\n", len(checks))
+		con.Printf("%d entries\n", len(checks))
 	}
 	if len(checks) == 0 {
-		return no
+		return cli.No
 	}
 	return nil
 }
@@ -102,13 +103,13 @@ type verifyCommand struct {
 }
 
 // Run verifies; the answer no is that some device's entries do not hold.
-func (c *verifyCommand) Run(con *console) error {
+func (c *verifyCommand) Run(con *cli.Console) error {
 	verdicts, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.Verdict, error) { return r.Verify(con) })
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		if err := con.printJSON(verdicts); err != nil {
+		if err := con.PrintJSON(verdicts); err != nil {
 			return err
 		}
 	}
@@ -118,13 +119,13 @@ func (c *verifyCommand) Run(con *console) error {
 		switch {
 		case c.JSON:
 		case v.Fault != nil:
-			con.printf("%s: %s\n", v.Device, v.Fault)
+			con.Printf("%s: %s\n", v.Device, v.Fault)
 		default:
-			con.printf("%s: %d entries hold, signed by the device in %d checkpoints\n", v.Device, v.Size, v.Checkpoints)
+			con.Printf("%s: %d entries hold, signed by the device in %d checkpoints\n", v.Device, v.Size, v.Checkpoints)
 		}
 	}
 	if bad {
-		return no
+		return cli.No
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"limen/cmd/internal/cli"
 	"limen/sync/fleet"
 	"limen/sync/wire"
 )
@@ -32,13 +33,13 @@ type enrolled struct {
 }
 
 // Run enrols a device, also while the centre runs.
-func (c *enrolCommand) Run(con *console) error {
+func (c *enrolCommand) Run(con *cli.Console) error {
 	public, err := base64.StdEncoding.DecodeString(c.Key)
 	if err != nil || len(public) != ed25519.PublicKeySize {
-		return &coded{exitUsage, fmt.Errorf("--key is no base64 of %d bytes: copy the device's public key whole", ed25519.PublicKeySize)}
+		return cli.Exit(cli.ExitUsage, fmt.Errorf("--key is no base64 of %d bytes: copy the device's public key whole", ed25519.PublicKeySize))
 	}
 	if err := wire.CheckIdentifier(c.Device); err != nil {
-		return &coded{exitUsage, err}
+		return cli.Exit(cli.ExitUsage, err)
 	}
 	records, err := fleet.CreateRecords(c.Dir)
 	if err != nil {
@@ -59,9 +60,9 @@ func (c *enrolCommand) Run(con *console) error {
 		return err
 	}
 	if c.JSON {
-		return con.printJSON(e)
+		return con.PrintJSON(e)
 	}
-	con.printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\n",
+	con.Printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\n",
 		c.Device, c.Out, e.CA, e.Certificate, e.Key, e.ReceiptKey)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"limen/cmd/internal/cli"
 	"limen/sync/fleet"
 )
 
@@ -27,9 +28,9 @@ type serveCommand struct {
 }
 
 // Run runs the centre until it is interrupted.
-func (c *serveCommand) Run(con *console) error {
+func (c *serveCommand) Run(con *cli.Console) error {
 	if (c.CA == "") != (c.Certificate == "") || (c.CA == "") != (c.Key == "") {
-		return &coded{exitUsage, errors.New("--ca, --certificate and --key belong together: give all three, or none to use the centre's own authority")}
+		return cli.Exit(cli.ExitUsage, errors.New("--ca, --certificate and --key belong together: give all three, or none to use the centre's own authority"))
 	}
 	files := fleet.Files{Certificate: c.Certificate, Key: c.Key}
 	if c.CA == "" {
@@ -48,16 +49,16 @@ func (c *serveCommand) Run(con *console) error {
 	}
 	centre, err := fleet.Open(fleet.Config{
 		Dir: c.Dir, MQTT: c.MQTT, HTTP: c.HTTP, CA: c.CA, Certificate: files.Certificate, Key: files.Key,
-		Log: slog.New(slog.NewTextHandler(con.err, &slog.HandlerOptions{Level: level})),
+		Log: slog.New(slog.NewTextHandler(con.Errors, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
 		return err
 	}
-	con.printf("devices: tls://%s\n", centre.MQTTAddr())
+	con.Printf("devices: tls://%s\n", centre.MQTTAddr())
 	if addr := centre.HTTPAddr(); addr != "" {
-		con.printf("page: http://%s/\n", addr)
+		con.Printf("page: http://%s/\n", addr)
 	}
-	con.printf("receipt key: %s\n", centre.ReceiptKey())
+	con.Printf("receipt key: %s\n", centre.ReceiptKey())
 	return centre.Run(con)
 }
 

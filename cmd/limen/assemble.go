@@ -20,6 +20,7 @@ import (
 
 	"limen"
 	"limen/capture/liveview"
+	"limen/cmd/internal/cli"
 	"limen/device"
 	page "limen/device/console"
 	"limen/device/lookup"
@@ -60,7 +61,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	}()
 	policy, err := device.LoadPolicy(cfg.Policy)
 	if err != nil {
-		return a, usage(err)
+		return a, cli.Usage(err)
 	}
 	policy.AcceptDemoModels = cfg.AcceptDemoModels
 	if a.keys, err = openKeys(cfg.Keys); err != nil {
@@ -141,7 +142,7 @@ func (a *assembly) openLookups() ([]limen.Lookup, error) {
 		}
 		n, err := lookup.NewNational(lookup.NationalOptions{Name: c.Name, URL: c.URL, CA: ca, Token: strings.TrimSpace(string(token))})
 		if err != nil {
-			return nil, usage(fmt.Errorf("lookup %s: %w", c.Name, err))
+			return nil, cli.Usage(fmt.Errorf("lookup %s: %w", c.Name, err))
 		}
 		a.closers = append(a.closers, n.Close)
 		out = append(out, n)
@@ -201,11 +202,11 @@ func (a *assembly) openUplink() error {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return usage(fmt.Errorf("uplink.ca: %s holds no certificate", c.CA))
+		return cli.Usage(fmt.Errorf("uplink.ca: %s holds no certificate", c.CA))
 	}
 	centre, err := note.NewVerifier(c.ReceiptKey)
 	if err != nil {
-		return usage(fmt.Errorf("uplink.receipt_key: %w", err))
+		return cli.Usage(fmt.Errorf("uplink.receipt_key: %w", err))
 	}
 	a.outbox, err = outbox.Open(outbox.Options{Journal: a.journal, Device: a.cfg.Device, Centre: centre, Path: filepath.Join(a.cfg.Store, "receipt.note"), Log: a.log})
 	if err != nil {

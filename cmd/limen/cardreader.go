@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"limen/cmd/internal/cli"
 	"limen/hw/pcsc"
 	"limen/hw/pn532"
 	"limen/hw/serialport"
@@ -15,7 +16,7 @@ import (
 
 // openReader opens a reader by its name and waits for a card. The caller calls
 // done when it needs the card no more.
-func openReader(con *console, name string, wait time.Duration) (card apdu.Card, done func(), err error) {
+func openReader(con *cli.Console, name string, wait time.Duration) (card apdu.Card, done func(), err error) {
 	kind, rest, _ := strings.Cut(name, ":")
 	switch {
 	case kind == "pcsc":
@@ -23,15 +24,15 @@ func openReader(con *console, name string, wait time.Duration) (card apdu.Card, 
 	case kind == "pn532" && rest != "":
 		return openPN532(con, rest, wait)
 	}
-	return nil, nil, usage(fmt.Errorf("--reader %q is none of pcsc, pcsc:NAME, pn532:TTY", name))
+	return nil, nil, cli.Usage(fmt.Errorf("--reader %q is none of pcsc, pcsc:NAME, pn532:TTY", name))
 }
 
-func openPCSC(con *console, name string, wait time.Duration) (apdu.Card, func(), error) {
+func openPCSC(con *cli.Console, name string, wait time.Duration) (apdu.Card, func(), error) {
 	reader, err := pcsc.Open(con, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	fmt.Fprintf(con.err, "waiting for a document on %s\n", reader.Name())
+	fmt.Fprintf(con.Errors, "waiting for a document on %s\n", reader.Name())
 	limit, stop := context.WithTimeout(con, wait)
 	defer stop()
 	card, err := reader.WaitCard(limit)
@@ -47,7 +48,7 @@ func openPCSC(con *console, name string, wait time.Duration) (apdu.Card, func(),
 	}, nil
 }
 
-func openPN532(con *console, tty string, wait time.Duration) (apdu.Card, func(), error) {
+func openPN532(con *cli.Console, tty string, wait time.Duration) (apdu.Card, func(), error) {
 	port, err := serialport.Open(con, tty, serialport.Mode{Baud: 115200})
 	if err != nil {
 		return nil, nil, err
@@ -62,7 +63,7 @@ func openPN532(con *console, tty string, wait time.Duration) (apdu.Card, func(),
 		reader.Close(closing)
 		port.Close()
 	}
-	fmt.Fprintf(con.err, "waiting for a document on %s (%d baud)\n", reader.Firmware(), reader.Baud())
+	fmt.Fprintf(con.Errors, "waiting for a document on %s (%d baud)\n", reader.Firmware(), reader.Baud())
 	target, err := reader.Poll(con, wait)
 	if err != nil {
 		done()

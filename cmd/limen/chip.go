@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"limen/cmd/internal/cli"
 	"limen/hw/sim/link"
 	"limen/hw/sim/pn532sim"
 	"limen/hw/sim/vpcd"
@@ -30,7 +31,7 @@ type chipIssue struct {
 }
 
 // Run writes the passport's files, what opens it, and its CSCA certificate.
-func (c *chipIssue) Run(con *console) error {
+func (c *chipIssue) Run(con *cli.Console) error {
 	text, err := os.ReadFile(c.Spec)
 	if err != nil {
 		return fmt.Errorf("cannot read the specimen's description: %w", err)
@@ -39,11 +40,11 @@ func (c *chipIssue) Run(con *console) error {
 		return os.ReadFile(filepath.Join(filepath.Dir(c.Spec), filepath.FromSlash(name)))
 	})
 	if err != nil {
-		return usage(fmt.Errorf("%s: %w", c.Spec, err))
+		return cli.Usage(fmt.Errorf("%s: %w", c.Spec, err))
 	}
 	authority, passport, err := order.Issue()
 	if err != nil {
-		return usage(fmt.Errorf("%s: %w", c.Spec, err))
+		return cli.Usage(fmt.Errorf("%s: %w", c.Spec, err))
 	}
 	if err := specimen.Save(passport, c.Out); err != nil {
 		return err
@@ -54,9 +55,9 @@ func (c *chipIssue) Run(con *console) error {
 		}
 	}
 	if c.JSON {
-		return con.printJSON(map[string]any{"folder": c.Out, "files": specimen.Files(passport), "csca": filepath.Join(c.Out, "csca.cer")})
+		return con.PrintJSON(map[string]any{"folder": c.Out, "files": specimen.Files(passport), "csca": filepath.Join(c.Out, "csca.cer")})
 	}
-	con.printf("%s: %s\nserve it with `limen chip simulate %s --pn532 LINK` or `--vpcd HOST:PORT`; trust it with `limen trust import %s --trust DIR`\n",
+	con.Printf("%s: %s\nserve it with `limen chip simulate %s --pn532 LINK` or `--vpcd HOST:PORT`; trust it with `limen trust import %s --trust DIR`\n",
 		c.Out, strings.Join(specimen.Files(passport), " "), c.Out, filepath.Join(c.Out, "csca.cer"))
 	return nil
 }
@@ -69,7 +70,7 @@ type chipSimulate struct {
 }
 
 // Run serves the chip until it is interrupted.
-func (c *chipSimulate) Run(con *console) error {
+func (c *chipSimulate) Run(con *cli.Console) error {
 	passport, err := specimen.Load(os.DirFS(c.Folder))
 	if err != nil {
 		return fmt.Errorf("cannot serve %s: %w", c.Folder, err)
@@ -77,7 +78,7 @@ func (c *chipSimulate) Run(con *console) error {
 	card := chipsim.New(passport, chipsim.Options{})
 	switch {
 	case c.VPCD != "":
-		fmt.Fprintf(con.err, "serving %s to the virtual reader at %s; interrupt to end\n", c.Folder, c.VPCD)
+		fmt.Fprintf(con.Errors, "serving %s to the virtual reader at %s; interrupt to end\n", c.Folder, c.VPCD)
 		return ended(con, vpcd.Serve(con, c.VPCD, card, card.ATR()))
 	case c.PN532 != "":
 		l, err := link.NewAt(c.PN532)
@@ -94,10 +95,10 @@ func (c *chipSimulate) Run(con *console) error {
 			kind = pn532sim.TypeB
 		}
 		chip.Insert(card, kind)
-		fmt.Fprintf(con.err, "serving %s on a PN532 at %s; interrupt to end\n", c.Folder, l.Path)
+		fmt.Fprintf(con.Errors, "serving %s on a PN532 at %s; interrupt to end\n", c.Folder, l.Path)
 		return ended(con, chip.Run(con))
 	}
-	return usage(errors.New("say where to serve the chip: --vpcd HOST:PORT or --pn532 LINK"))
+	return cli.Usage(errors.New("say where to serve the chip: --vpcd HOST:PORT or --pn532 LINK"))
 }
 
 // ended is err, unless it is only that the command was interrupted.

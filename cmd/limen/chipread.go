@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"limen"
+	"limen/cmd/internal/cli"
 	"limen/mrtd"
 	"limen/mrtd/authn"
 	"limen/mrtd/chipsim"
@@ -51,10 +52,10 @@ type readResult struct {
 
 // Run reads the chip; exit code 1 when a check fails, 3 when the chip could
 // not be read to its end.
-func (c *chipRead) Run(con *console) error {
+func (c *chipRead) Run(con *cli.Console) error {
 	key, lines, err := c.key()
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	store, err := openTrust(c.Trust)
 	if err != nil {
@@ -84,7 +85,7 @@ func (c *chipRead) Run(con *console) error {
 		return err
 	}
 	if unread != nil && !refused(unread) {
-		return &coded{exitUse, errors.New(oneLine(unread))}
+		return cli.Exit(cli.ExitUse, errors.New(oneLine(unread)))
 	}
 	return result.findings.exit()
 }
@@ -180,7 +181,7 @@ func lostOr(err error) limen.ReasonCode {
 }
 
 // decodePortrait has limen-portrait decode DG2's first face.
-func (r *readResult) decodePortrait(con *console, dg2 []byte, file string) error {
+func (r *readResult) decodePortrait(con *cli.Console, dg2 []byte, file string) error {
 	verdict := authn.Verdict{Status: authn.Failed, Code: authn.Code(limen.PortraitUnreadable)}
 	defer func() {
 		r.findings.note(limen.CheckPortrait, "", verdict)
@@ -202,9 +203,9 @@ func (r *readResult) decodePortrait(con *console, dg2 []byte, file string) error
 	return writePNG(file, img)
 }
 
-func (r *readResult) print(con *console, asJSON bool) error {
+func (r *readResult) print(con *cli.Console, asJSON bool) error {
 	if asJSON {
-		return con.printJSON(r)
+		return con.PrintJSON(r)
 	}
 	opened := "not opened"
 	if r.Access != "" {

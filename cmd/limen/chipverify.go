@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"limen/cmd/internal/cli"
 	"limen/mrtd/authn"
 	"limen/mrtd/lds"
 )
@@ -33,12 +34,12 @@ type verifyResult struct {
 }
 
 // Run judges files; exit code 1 when a check fails.
-func (c *chipVerify) Run(con *console) error {
+func (c *chipVerify) Run(con *cli.Console) error {
 	at := time.Now()
 	if c.At != "" {
 		day, err := time.Parse(time.DateOnly, c.At)
 		if err != nil {
-			return usage(fmt.Errorf("--at %q is not a day such as 2026-01-31", c.At))
+			return cli.Usage(fmt.Errorf("--at %q is not a day such as 2026-01-31", c.At))
 		}
 		at = day
 	}
@@ -60,7 +61,7 @@ func (c *chipVerify) Run(con *console) error {
 		f.judgeDG1(groups[1], nil, r.Signer, at)
 	}
 	if c.JSON {
-		err = con.printJSON(resultOf(r, f))
+		err = con.PrintJSON(resultOf(r, f))
 	} else {
 		row(con, "signer", partyOf(r.Signer).String())
 		row(con, "CSCA", partyOf(r.CSCA).String())
@@ -92,7 +93,7 @@ func (c *chipVerify) groups() (map[int][]byte, error) {
 	for number, file := range c.DG {
 		n, err := strconv.Atoi(strings.TrimPrefix(strings.ToUpper(number), "DG"))
 		if _, ok := lds.FileOfGroup(n); err != nil || !ok {
-			return nil, usage(fmt.Errorf("--dg %s=%s: %q is no data group, 1 to 16", number, file, number))
+			return nil, cli.Usage(fmt.Errorf("--dg %s=%s: %q is no data group, 1 to 16", number, file, number))
 		}
 		if groups[n], err = readChipFile(file); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"limen/cmd/internal/cli"
 	"limen/device"
 )
 
@@ -15,7 +16,7 @@ type configCheck struct {
 }
 
 // Run judges the file and the policy it names.
-func (c *configCheck) Run(con *console) error {
+func (c *configCheck) Run(con *cli.Console) error {
 	cfg, err := device.LoadConfig(c.File)
 	if err == nil {
 		_, err = device.LoadPolicy(cfg.Policy)
@@ -25,29 +26,29 @@ func (c *configCheck) Run(con *console) error {
 		if err != nil {
 			message = err.Error()
 		}
-		if jerr := con.printJSON(map[string]any{"file": c.File, "valid": err == nil, "error": message}); jerr != nil {
+		if jerr := con.PrintJSON(map[string]any{"file": c.File, "valid": err == nil, "error": message}); jerr != nil {
 			return jerr
 		}
 		if err != nil {
-			return &coded{exitUsage, no.err}
+			return cli.Exit(cli.ExitUsage, cli.No.Err)
 		}
 		return nil
 	}
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
-	con.printf("%s: in order (%s at %s, policy %s)\n", c.File, cfg.Device, cfg.Site, cfg.Policy)
+	con.Printf("%s: in order (%s at %s, policy %s)\n", c.File, cfg.Device, cfg.Site, cfg.Policy)
 	return nil
 }
 
 type configSchema struct{}
 
 // Run prints the schema.
-func (c *configSchema) Run(con *console) error {
+func (c *configSchema) Run(con *cli.Console) error {
 	schema, err := device.ConfigSchema()
 	if err != nil {
 		return err
 	}
-	con.printf("%s\n", schema)
+	con.Printf("%s\n", schema)
 	return nil
 }

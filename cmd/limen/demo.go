@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"limen"
+	"limen/cmd/internal/cli"
 	"limen/cmd/internal/demo"
 )
 
@@ -24,7 +25,7 @@ type demoCommand struct {
 
 // Run plays the demonstration. Headless, exit code 0 says that every traveller
 // was decided about as expected, stored at the centre, and the history verifies.
-func (c *demoCommand) Run(con *console) error {
+func (c *demoCommand) Run(con *cli.Console) error {
 	dir, err := os.MkdirTemp("", "limen-demo-")
 	if err != nil {
 		return fmt.Errorf("cannot make the demonstration's folder: %w", err)
@@ -32,7 +33,7 @@ func (c *demoCommand) Run(con *console) error {
 	defer os.RemoveAll(dir)
 	logs := io.Discard
 	if c.Log {
-		logs = con.err
+		logs = con.Errors
 	}
 	play, err := startDemo(con, dir, demo.Travellers(), slog.New(slog.NewTextHandler(logs, nil)))
 	if err != nil {
@@ -48,35 +49,35 @@ func (c *demoCommand) Run(con *console) error {
 		return err
 	}
 	if c.JSON {
-		err = con.printJSON(totals)
+		err = con.PrintJSON(totals)
 	} else {
-		con.printf("%d inspections, %d as expected, %d stored at the centre, history verified: %v\n",
+		con.Printf("%d inspections, %d as expected, %d stored at the centre, history verified: %v\n",
 			totals.Inspections, totals.AsExpected, totals.StoredAtCentre, totals.HistoryVerified)
 	}
 	if err == nil && !totals.Agree() {
-		return no
+		return cli.No
 	}
 	return err
 }
 
-func (c *demoCommand) print(con *console, l demo.Line) error {
+func (c *demoCommand) print(con *cli.Console, l demo.Line) error {
 	if c.JSON {
-		return con.printJSON(l)
+		return con.PrintJSON(l)
 	}
 	word := "as expected"
 	if !l.AsExpected() {
 		word = "NOT as expected: " + l.Expected.Outcome + " " + strings.Join(l.Expected.Reasons, " ")
 	}
 	if l.Note != "" && l.Record.Index == 0 {
-		con.printf("%s: `limen models list` says what is missing\n", l.Note)
+		con.Printf("%s: `limen models list` says what is missing\n", l.Note)
 	}
-	con.printf("%-52s %-6s %-34s %5d ms  %s\n", l.Traveller, l.Outcome, strings.Join(l.Details, " "), l.MS.Total.Duration().Milliseconds(), word)
+	con.Printf("%-52s %-6s %-34s %5d ms  %s\n", l.Traveller, l.Outcome, strings.Join(l.Details, " "), l.MS.Total.Duration().Milliseconds(), word)
 	return nil
 }
 
 // show opens the officer's page and plays the travellers over and over.
-func (c *demoCommand) show(ctx *console, play *played) error {
-	ctx.printf("officer's page:  %s\ncentre:          http://%s\ninterrupt to end\n", play.appliance.url(), play.stage.Centre.HTTPAddr())
+func (c *demoCommand) show(ctx *cli.Console, play *played) error {
+	ctx.Printf("officer's page:  %s\ncentre:          http://%s\ninterrupt to end\n", play.appliance.url(), play.stage.Centre.HTTPAddr())
 	if os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" {
 		exec.Command("xdg-open", play.appliance.url()).Start() // a page that does not open by itself is printed above
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"limen/capture/portrait"
+	"limen/cmd/internal/cli"
 	"limen/device"
 	"limen/hw/pcsc"
 	"limen/hw/pn532"
@@ -29,10 +30,10 @@ type finding struct {
 }
 
 // Run looks at each configured thing once; exit code 1 when one does not work.
-func (c *doctorCommand) Run(con *console) error {
+func (c *doctorCommand) Run(con *cli.Console) error {
 	cfg, err := device.LoadConfig(c.Config)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	var findings []finding
 	look := func(name string, try func(context.Context) (string, error)) {
@@ -88,9 +89,9 @@ func (c *doctorCommand) Run(con *console) error {
 	return c.print(con, findings)
 }
 
-func (c *doctorCommand) print(con *console, findings []finding) (err error) {
+func (c *doctorCommand) print(con *cli.Console, findings []finding) (err error) {
 	if c.JSON {
-		err = con.printJSON(findings)
+		err = con.PrintJSON(findings)
 	}
 	ill := false
 	for _, f := range findings {
@@ -102,10 +103,10 @@ func (c *doctorCommand) print(con *console, findings []finding) (err error) {
 		if !f.OK {
 			word = "FAIL"
 		}
-		con.printf("%s  %-18s %s\n", word, f.Name, f.Detail)
+		con.Printf("%s  %-18s %s\n", word, f.Name, f.Detail)
 	}
 	if err == nil && ill {
-		return no
+		return cli.No
 	}
 	return err
 }

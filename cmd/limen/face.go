@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"limen"
+	"limen/cmd/internal/cli"
 	"limen/device"
 	"limen/matcher"
 )
@@ -35,7 +36,7 @@ type matchResult struct {
 // Run compares the largest face of each picture; exit code 1 when they do not
 // match, or a picture shows none. Pictures are a stranger's bytes, whoever
 // hands them in: limen-portrait decodes them, as it does a chip's.
-func (c *faceMatch) Run(con *console) error {
+func (c *faceMatch) Run(con *cli.Console) error {
 	a, err := openPicture(con, c.A)
 	if err != nil {
 		return err
@@ -54,12 +55,12 @@ func (c *faceMatch) Run(con *console) error {
 		return err
 	}
 	if c.JSON {
-		err = con.printJSON(result)
+		err = con.PrintJSON(result)
 	} else {
-		con.printf("%s\n", result)
+		con.Printf("%s\n", result)
 	}
 	if err == nil && !result.Match {
-		return no
+		return cli.No
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"limen"
+	"limen/cmd/internal/cli"
 	"limen/mrtd/authn"
 	"limen/mrtd/lds"
 	"limen/mrtd/mrz"
@@ -55,13 +56,13 @@ func (f *findings) remark(note string) {
 // exit is what the command returns: the answer no where there are reasons.
 func (f *findings) exit() error {
 	if len(f.reasons) > 0 {
-		return no
+		return cli.No
 	}
 	return nil
 }
 
 // print writes the checks for a person, what is wrong last.
-func (f *findings) print(con *console) {
+func (f *findings) print(con *cli.Console) {
 	for _, name := range slices.Sorted(maps.Keys(f.checks)) {
 		row(con, name, strings.ReplaceAll(f.checks[name], "_", " "))
 	}
@@ -91,7 +92,7 @@ func (f *findings) unjudged() []string {
 }
 
 // row is one line of a result for people.
-func row(con *console, name, value string) { con.printf("%-16s %s\n", name, value) }
+func row(con *cli.Console, name, value string) { con.Printf("%-16s %s\n", name, value) }
 
 // trustNotGiven notes that the chain was not judged since no store was named.
 const trustNotGiven = "trust_not_given"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"limen"
+	"limen/cmd/internal/cli"
 	"limen/device"
 	"limen/hw/keystore"
 	"limen/sync/history"
@@ -30,7 +31,7 @@ type historyOf struct {
 func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	cfg, err := device.LoadConfig(h.Config)
 	if err != nil {
-		return nil, usage(err)
+		return nil, cli.Usage(err)
 	}
 	if c, err := history.Dial(ctx, cfg.Socket); err == nil {
 		return c, nil
@@ -54,7 +55,7 @@ type historyShow struct {
 }
 
 // Run shows entries.
-func (c *historyShow) Run(con *console) (err error) {
+func (c *historyShow) Run(con *cli.Console) (err error) {
 	h, err := c.open(con)
 	if err != nil {
 		return err
@@ -65,10 +66,10 @@ func (c *historyShow) Run(con *console) (err error) {
 		return err
 	}
 	if c.JSON {
-		return con.printJSON(shown)
+		return con.PrintJSON(shown)
 	}
 	for _, s := range shown {
-		con.printf("%s\n", describeEntry(s))
+		con.Printf("%s\n", describeEntry(s))
 	}
 	return nil
 }
@@ -94,7 +95,7 @@ type historyVerify struct {
 }
 
 // Run verifies; exit code 1 when something does not hold.
-func (c *historyVerify) Run(con *console) (err error) {
+func (c *historyVerify) Run(con *cli.Console) (err error) {
 	h, err := c.open(con)
 	if err != nil {
 		return err
@@ -105,14 +106,14 @@ func (c *historyVerify) Run(con *console) (err error) {
 		return err
 	}
 	if c.JSON {
-		err = con.printJSON(v)
+		err = con.PrintJSON(v)
 	} else if v.Fault == nil {
-		con.printf("%d entries, all in order; root %s, signed up to entry %d\n", v.Size, v.Root, v.Signed)
+		con.Printf("%d entries, all in order; root %s, signed up to entry %d\n", v.Size, v.Root, v.Signed)
 	} else {
-		con.printf("NOT in order: %s\n", v.Fault)
+		con.Printf("NOT in order: %s\n", v.Fault)
 	}
 	if err == nil && v.Fault != nil {
-		return no
+		return cli.No
 	}
 	return err
 }

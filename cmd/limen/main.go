@@ -7,15 +7,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"limen/cmd/internal/cli"
 )
 
 // version is set by the Makefile.
@@ -37,85 +33,13 @@ type commands struct {
 	History historyCommand `cmd:"" help:"The journal of checks."`
 }
 
-// console is where a command speaks: results to out, the rest to err.
-type console struct {
-	context.Context
-	out io.Writer
-	err io.Writer
-}
+func main() { commandLine().Main() }
 
-// printJSON writes one value as one line.
-func (c *console) printJSON(v any) error {
-	enc := json.NewEncoder(c.out)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
-}
-
-func (c *console) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }
-
-// The exit codes beyond 0.
-const (
-	exitNo    = 1
-	exitUsage = 2
-	exitUse   = 3
-)
-
-// coded is an error with its exit code.
-type coded struct {
-	code int
-	err  error
-}
-
-func (e *coded) Error() string { return e.err.Error() }
-func (e *coded) Unwrap() error { return e.err }
-
-// no is the answer no: already printed, so it says nothing more.
-var no = &coded{exitNo, errors.New("")}
-
-// usage marks an error of the command line or configuration.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &coded{exitUsage, err}
-}
-
-// main's errors are exitUse unless marked otherwise.
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+func commandLine() cli.Program {
+	return cli.Program{Name: "limen", About: "A contactless border check.", Version: version, Commands: &commands{}}
 }
 
 // run executes one command line and returns its exit code.
-func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
-	exited := -1
-	parser, err := kong.New(&commands{}, kong.Name("limen"), kong.Description("A contactless border check."),
-		kong.Vars{"version": version}, kong.Writers(out, errOut), kong.UsageOnError(), kong.Exit(func(c int) { exited = c }))
-	if err != nil {
-		panic("limen: command line definition: " + err.Error())
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	kctx, err := parser.Parse(args)
-	if exited >= 0 { // --help and --version have printed and asked to leave
-		return exited
-	}
-	if err != nil {
-		fmt.Fprintf(errOut, "limen: %v\n", err)
-		return exitUsage
-	}
-	err = kctx.Run(&console{ctx, out, errOut})
-	if err == nil {
-		return 0
-	}
-	code = exitUse
-	if c, ok := errors.AsType[*coded](err); ok {
-		code = c.code
-	}
-	if err.Error() != "" {
-		fmt.Fprintf(errOut, "limen: %v\n", err)
-	}
-	return code
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	return commandLine().Run(ctx, args, out, errOut)
 }

@@ -1,6 +1,9 @@
 package main
 
-import "limen/matcher/catalog"
+import (
+	"limen/cmd/internal/cli"
+	"limen/matcher/catalog"
+)
 
 type modelsCommand struct {
 	List modelsList `cmd:"" help:"The catalog, and where each model was found."`
@@ -11,7 +14,7 @@ type modelsList struct {
 }
 
 // Run lists the catalog.
-func (c *modelsList) Run(con *console) error {
+func (c *modelsList) Run(con *cli.Console) error {
 	manifest, err := catalog.Models()
 	if err != nil {
 		return err
@@ -31,14 +34,14 @@ func (c *modelsList) Run(con *console) error {
 		rows = append(rows, r)
 	}
 	if c.JSON {
-		return con.printJSON(rows)
+		return con.PrintJSON(rows)
 	}
 	for _, r := range rows {
 		where := r.Path
 		if where == "" {
 			where = r.Problem
 		}
-		con.printf("%-18s %-10s %-11s %-12s %s\n", r.Name, r.Kind, r.Grade, r.Licence, where)
+		con.Printf("%-18s %-10s %-11s %-12s %s\n", r.Name, r.Kind, r.Grade, r.Licence, where)
 	}
 	return nil
 }

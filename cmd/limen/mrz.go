@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"limen/cmd/internal/cli"
 	"limen/mrtd/mrz"
 )
 
@@ -21,7 +22,7 @@ type mrzParse struct {
 }
 
 // Run prints what an MRZ says; exit code 1 when a check digit does not hold.
-func (c *mrzParse) Run(con *console) error {
+func (c *mrzParse) Run(con *cli.Console) error {
 	lines := c.Lines
 	if len(lines) == 0 {
 		in := bufio.NewScanner(os.Stdin)
@@ -35,20 +36,20 @@ func (c *mrzParse) Run(con *console) error {
 		}
 	}
 	if len(lines) == 0 {
-		return usage(errors.New("no MRZ lines: give two or three as arguments, or on standard input"))
+		return cli.Usage(errors.New("no MRZ lines: give two or three as arguments, or on standard input"))
 	}
 	m, err := mrz.Parse(lines, time.Now())
 	if err != nil {
 		if c.JSON {
-			if jerr := con.printJSON(map[string]any{"valid": false, "error": err.Error()}); jerr != nil {
+			if jerr := con.PrintJSON(map[string]any{"valid": false, "error": err.Error()}); jerr != nil {
 				return jerr
 			}
-			return no
+			return cli.No
 		}
-		return &coded{exitNo, err}
+		return cli.Exit(cli.ExitNo, err)
 	}
 	if c.JSON {
-		err = con.printJSON(struct {
+		err = con.PrintJSON(struct {
 			mrz.MRZ
 			Lines []string `json:"lines"`
 			Valid bool     `json:"valid"`
@@ -57,16 +58,16 @@ func (c *mrzParse) Run(con *console) error {
 		printMRZ(con, m)
 	}
 	if err == nil && !m.Valid() {
-		return no
+		return cli.No
 	}
 	return err
 }
 
-func printMRZ(con *console, m mrz.MRZ) {
+func printMRZ(con *cli.Console, m mrz.MRZ) {
 	for _, line := range m.Lines() {
-		con.printf("%s\n", line)
+		con.Printf("%s\n", line)
 	}
-	con.printf("\n")
+	con.Printf("\n")
 	row(con, "format", fmt.Sprintf("%s, document code %s", m.Layout, m.DocumentCode))
 	for _, field := range [][2]string{
 		{"issuing state", mrz.Alpha3(m.Issuer)}, {"number", m.Number}, {"primary name", m.Primary}, {"secondary name", m.Secondary},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"limen/cmd/internal/cli"
 	"limen/internal/repotest"
 )
 
@@ -67,10 +68,10 @@ func TestRealListsByCommand(t *testing.T) {
 		added        int
 		reason       string
 	}{
-		{de, rootNL, exitNo, 0, 0, "signature does not verify: no chain from"},
-		{de, "", exitNo, 0, 0, "no root to judge it by"},
-		{icao, rootDE, exitNo, 0, 0, "signature does not verify"},
-		{icao, rootNL, exitNo, 0, 0, "signature does not verify"},
+		{de, rootNL, cli.ExitNo, 0, 0, "signature does not verify: no chain from"},
+		{de, "", cli.ExitNo, 0, 0, "no root to judge it by"},
+		{icao, rootDE, cli.ExitNo, 0, 0, "signature does not verify"},
+		{icao, rootNL, cli.ExitNo, 0, 0, "signature does not verify"},
 		{de, rootDE, 0, 588, 588, ""},
 		{nl, rootNL, 0, 411, 39, ""},
 		{de, rootDE, 0, 588, 0, ""}, // once more
@@ -114,7 +115,7 @@ func TestRealSecurityObjectsByCommand(t *testing.T) {
 	} {
 		exit := 0
 		if want.reasons != "" {
-			exit = exitNo
+			exit = cli.ExitNo
 		}
 		var got verifyResult
 		// On a given day: signers without a signing time are judged at the time of the check.
@@ -144,7 +145,7 @@ func TestRealFacesByCommand(t *testing.T) {
 	for n := 1; n <= 10; n++ {
 		var same, other matchResult
 		answers(t, 0, &same, "face", "match", photo("neutral", n), photo("smiling", n))
-		answers(t, exitNo, &other, "face", "match", photo("neutral", n), photo("smiling", n%10+1))
+		answers(t, cli.ExitNo, &other, "face", "match", photo("neutral", n), photo("smiling", n%10+1))
 		if !same.Match || other.Match || *other.Score >= other.Threshold || !slices.Equal(other.Reasons, []string{"face_mismatch"}) {
 			t.Errorf("person %d: got %+v for the same, %+v for another", n, same, other)
 		}
@@ -164,12 +165,12 @@ func TestRealPortraitByCommand(t *testing.T) {
 		t.Errorf("a portrait with itself: got %+v, want a match at 1", got)
 	}
 	var none matchResult
-	answers(t, exitNo, &none, "face", "match", jp2, blank(t))
+	answers(t, cli.ExitNo, &none, "face", "match", jp2, blank(t))
 	if none.Match || none.Score != nil || !slices.Equal(none.Reasons, []string{"face_not_found:B"}) {
 		t.Errorf("a picture without a face: got %+v, want face_not_found:B", none)
 	}
-	if code, out, errOut := command(t, "face", "match", jp2, repotest.Shared(t, "data/INDEX.md")); code != exitUse || out != "" || !strings.Contains(errOut, "not a picture that can be decoded") {
-		t.Errorf("no picture: got %d %q %q, want %d and what is wrong", code, out, errOut, exitUse)
+	if code, out, errOut := command(t, "face", "match", jp2, repotest.Shared(t, "data/INDEX.md")); code != cli.ExitUse || out != "" || !strings.Contains(errOut, "not a picture that can be decoded") {
+		t.Errorf("no picture: got %d %q %q, want %d and what is wrong", code, out, errOut, cli.ExitUse)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 
+	"limen/cmd/internal/cli"
 	"limen/device"
 )
 
@@ -12,19 +13,19 @@ type runCommand struct {
 }
 
 // Run runs the appliance until it is interrupted.
-func (c *runCommand) Run(con *console) error {
+func (c *runCommand) Run(con *cli.Console) error {
 	cfg, err := device.LoadConfig(c.Config)
 	if err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	level := slog.LevelInfo
 	if c.Debug {
 		level = slog.LevelDebug
 	}
-	a, err := assemble(cfg, slog.New(slog.NewTextHandler(con.err, &slog.HandlerOptions{Level: level})), nil)
+	a, err := assemble(cfg, slog.New(slog.NewTextHandler(con.Errors, &slog.HandlerOptions{Level: level})), nil)
 	if err != nil {
 		return err
 	}
-	con.printf("officer's page: %s\n", a.url())
+	con.Printf("officer's page: %s\n", a.url())
 	return a.run(con)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"limen/cmd/internal/cli"
 	"limen/mrtd/trust"
 )
 
@@ -34,7 +35,7 @@ type imported struct {
 }
 
 // Run imports each file; exit code 1 when one is refused.
-func (c *trustImport) Run(con *console) error {
+func (c *trustImport) Run(con *cli.Console) error {
 	root, err := readRoot(c.Root)
 	if err != nil {
 		return err
@@ -57,17 +58,17 @@ func (c *trustImport) Run(con *console) error {
 		}
 		switch {
 		case c.JSON:
-			if err := con.printJSON(result); err != nil {
+			if err := con.PrintJSON(result); err != nil {
 				return err
 			}
 		case err != nil:
-			con.printf("%s: refused: %v\n", file, err)
+			con.Printf("%s: refused: %v\n", file, err)
 		default:
-			con.printf("%s: accepted, %s, %d of them new\n", file, certificates(result.Certificates), result.Added)
+			con.Printf("%s: accepted, %s, %d of them new\n", file, certificates(result.Certificates), result.Added)
 		}
 	}
 	if refused {
-		return no
+		return cli.No
 	}
 	return nil
 }
@@ -96,25 +97,25 @@ type trustList struct {
 }
 
 // Run prints how many certificates of which state are trusted, and since when.
-func (c *trustList) Run(con *console) error {
+func (c *trustList) Run(con *cli.Console) error {
 	store, err := openTrust(c.Trust)
 	if err != nil {
 		return err
 	}
 	countries := store.Countries()
 	if c.JSON {
-		return con.printJSON(map[string]any{"certificates": store.Len(), "countries": countries, "sources": store.Sources()})
+		return con.PrintJSON(map[string]any{"certificates": store.Len(), "countries": countries, "sources": store.Sources()})
 	}
-	con.printf("%s of %d states\n", certificates(store.Len()), len(countries))
+	con.Printf("%s of %d states\n", certificates(store.Len()), len(countries))
 	names := slices.SortedFunc(maps.Keys(countries), cmp.Compare[string])
 	for i, name := range names {
-		con.printf("  %s %3d", name, countries[name])
+		con.Printf("  %s %3d", name, countries[name])
 		if i%8 == 7 || i == len(names)-1 {
-			con.printf("\n")
+			con.Printf("\n")
 		}
 	}
 	for _, s := range store.Sources() {
-		con.printf("%s: %s, of %s\n", s.Name, certificates(s.Counts.Added+s.Counts.Duplicates), s.Date().Format(time.DateOnly))
+		con.Printf("%s: %s, of %s\n", s.Name, certificates(s.Counts.Added+s.Counts.Duplicates), s.Date().Format(time.DateOnly))
 	}
 	return nil
 }
