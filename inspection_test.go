@@ -137,6 +137,19 @@ type simChip struct{ *chipsim.Card }
 
 func (simChip) Close() error { return nil }
 
+// pulled is a chip whose reader is unplugged after so many commands.
+type pulled struct {
+	simChip
+	left int
+}
+
+func (p *pulled) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if p.left--; p.left < 0 {
+		return nil, &Unable{because(ChipReaderAway), errors.New("the device was unplugged")}
+	}
+	return p.simChip.Transmit(ctx, command)
+}
+
 func linePolicy() Policy {
 	return Policy{
 		Name:        "test",
@@ -196,6 +209,9 @@ func TestInspection(t *testing.T) {
 		{"no chip", func(c *crossing) { c.chip.Files = nil }, Refer, []string{"chip_no_answer"}, nil},
 		{"no chip reader", func(c *crossing) { c.in.Chip = nil }, Refer, []string{"chip_reader_unavailable"}, nil},
 		{"chip reader broken", func(c *crossing) { c.ports.cardErr = other }, Refer, []string{"chip_reader_unavailable"}, nil},
+		{"chip reader pulled", func(c *crossing) {
+			c.ports.card = &pulled{simChip{chipsim.New(c.chip, chipsim.Options{})}, 12}
+		}, Refer, []string{"chip_reader_unavailable"}, []string{"pace_not_offered"}},
 		{"chip lost", func(c *crossing) { c.faults.GoneAfter = 12 }, Refer, []string{"chip_lost"}, []string{"pace_not_offered"}},
 		{"another chip", func(c *crossing) {
 			c.chip.MRZ = "P<UTOX<<Y<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<\nX000000007UTO7001014F3001019<<<<<<<<<<<<<<04"

@@ -68,9 +68,12 @@ func (in *Inspection) readChip(ctx context.Context, p printed, can string, arriv
 	})
 	out.files = reading.Files
 	out.facts = factsOf(reading)
+	unable, away := errors.AsType[*Unable](err) // the reader, not the chip
 	switch {
 	case ctx.Err() != nil:
 		return done(judgeAccess(reading, because(CutShort)), inconclusive(CheckChipRead, because(CutShort)))
+	case away:
+		return done(judgeAccess(reading, unable.Reason), inconclusive(CheckChipRead, unable.Reason))
 	case errors.Is(err, mrtd.ErrAccessDenied):
 		return done(fail(CheckChipAccess, because(ChipAccessDenied)), needs(CheckChipRead, CheckChipAccess))
 	case errors.Is(err, mrtd.ErrNoApplication):
@@ -78,8 +81,7 @@ func (in *Inspection) readChip(ctx context.Context, p printed, can string, arriv
 	case errors.Is(err, mrtd.ErrChipLost):
 		return done(judgeAccess(reading, because(ChipLost)), inconclusive(CheckChipRead, because(ChipLost)))
 	case err != nil && len(reading.Failures) == 0:
-		reason := reasonOf(err, ChipReadFailed)
-		return done(judgeAccess(reading, reason), inconclusive(CheckChipRead, reason))
+		return done(judgeAccess(reading, because(ChipReadFailed)), inconclusive(CheckChipRead, because(ChipReadFailed)))
 	}
 	return done(judgeAccess(reading, because(ChipReadFailed)), judgeFiles(reading))
 }
