@@ -51,12 +51,20 @@ func (f *faceCamera) Capture(ctx context.Context) (limen.LiveFace, error) {
 		sample.Release()
 		return nil, cameraAway(err)
 	}
+	// A camera that went while it looked has not seen that nobody is there.
+	if s := f.hub.State(); s.Phase == capture.Lost && !sample.Good() {
+		sample.Release()
+		return nil, cameraAway(s.Reason)
+	}
 	live := &liveFace{camera: f, sample: sample, best: sample.Image()}
 	for _, r := range sample.Reasons {
 		live.reasons = append(live.reasons, limen.Reason{Code: limen.ReasonCode(r)})
 	}
 	if len(live.reasons) > 1 {
 		live.reasons = live.reasons[:1] // the most frequent: one thing to tell the traveller
+	}
+	if sample.Good() && !sample.OnePerson(f.model.threshold) {
+		live.reasons = []limen.Reason{{Code: limen.FaceSeveral}} // one after the other
 	}
 	if sample.Seen == 0 {
 		sample.Release()
