@@ -42,6 +42,7 @@ func BenchmarkLine(b *testing.B) {
 	stage, appliance := openBench(b)
 	travellers := slices.DeleteFunc(demo.Travellers(), func(t demo.Traveller) bool { return t.Expect.Outcome != limen.Admit })
 	var lines []demo.Line
+	before := appliance.processorTimes(b)
 	for i := range inspections {
 		l, err := stage.Play(b.Context(), travellers[i%len(travellers)], appliance.finished)
 		if err != nil {
@@ -52,6 +53,7 @@ func BenchmarkLine(b *testing.B) {
 		}
 		lines = append(lines, l)
 	}
+	after := appliance.processorTimes(b)
 	waited := func(l demo.Line) time.Duration { return l.Timing.Waited }
 	slower := func(l demo.Line) time.Duration { return max(l.MS.Chip, l.MS.Face).Duration() }
 	b.ReportMetric(0, "ns/op")
@@ -74,6 +76,9 @@ func BenchmarkLine(b *testing.B) {
 		b.ReportMetric(quantile(all, 0.50), m.name+"-p50-ms")
 		b.ReportMetric(quantile(all, 0.99), m.name+"-p99-ms")
 	}
+	wall := (after.elapsed - before.elapsed).Seconds()
+	b.ReportMetric((after.appliance-before.appliance)/wall, "appliance-cores")
+	b.ReportMetric((after.all-after.appliance-after.ends-before.all+before.appliance+before.ends)/wall, "others-cores")
 	appliance.reportMemory(b)
 }
 
@@ -278,6 +283,50 @@ func (a *benchAppliance) reportMemory(b *testing.B) {
 		}
 	}
 	b.ReportMetric(opencv/1000, "rss-libopencv-MB")
+}
+
+// processorTimes are processor seconds used so far: by the whole machine, by
+// the appliance with its portrait decoders, by the simulated ends. What is left
+// is other programs', and how far they disturbed the measurement.
+type processorTimes struct {
+	elapsed              time.Duration
+	all, appliance, ends float64
+}
+
+func (a *benchAppliance) processorTimes(b *testing.B) processorTimes {
+	b.Helper()
+	t := processorTimes{elapsed: b.Elapsed(), appliance: processSeconds(b, a.process.Pid), ends: processSeconds(b, os.Getpid())}
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(stat), "\n")
+	for i, f := range strings.Fields(first)[1:9] {
+		if i != 3 && i != 4 { // idle, waiting for a disk
+			t.all += ticks(f)
+		}
+	}
+	return t
+}
+
+// processSeconds is what a process and its ended children have used.
+func processSeconds(b *testing.B, pid int) (s float64) {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(stat)[strings.LastIndexByte(string(stat), ')')+1:])
+	for _, f := range fields[11:15] {
+		s += ticks(f)
+	}
+	return s
+}
+
+// ticks are hundredths of a second, whatever the kernel's own clock.
+func ticks(s string) float64 {
+	n, _ := strconv.ParseFloat(s, 64)
+	return n / 100
 }
 
 // kilobytes reads " 1234 kB" of /proc, in thousands of bytes.
