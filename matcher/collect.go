@@ -40,6 +40,21 @@ func (s Sample) Good() bool { return len(s.Templates) > 0 }
 // templates, which errs less than any one of them.
 func (s Sample) Score(t Template) float64 { return Cosine(Fuse(s.Templates), t) }
 
+// OnePerson tells whether the fit frames show one and the same person: any two
+// of them are as alike as threshold asks, the model's own for taking two faces
+// for one person's. Fused, one of two people who take turns before the camera
+// would vouch for both.
+func (s Sample) OnePerson(threshold float64) bool {
+	for i, t := range s.Templates {
+		for _, u := range s.Templates[:i] {
+			if Cosine(t, u) < threshold {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Image is the best frame's picture in colors of its own; nil without one.
 func (s Sample) Image() image.Image {
 	if s.Frame == nil {
