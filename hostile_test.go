@@ -90,6 +90,26 @@ func TestAnotherDocumentsFilesAreFoundOut(t *testing.T) {
 	})
 }
 
+// The portrait is decoded while other files travel. It counts only if it is of
+// the very bytes whose hash is judged.
+func TestPortraitOfOtherBytesIsNobodys(t *testing.T) {
+	x := newCrossing(t)
+	dg2 := x.chip.Files[group(2).FID]
+	other := bytes.Clone(dg2)
+	other[len(other)-1] ^= 1
+	for name, c := range map[string]struct {
+		judged []byte
+		want   Status
+	}{"the same": {bytes.Clone(dg2), Passed}, "another": {other, Failed}, "none": {nil, Failed}} {
+		e := x.in.awaitPortrait(t.Context())
+		e.arrive(group(2), dg2)
+		p := e.portrait(chipReading{files: map[uint16][]byte{group(2).FID: c.judged}})
+		if got := p.status(CheckPortrait, ""); got != c.want || (p.image != nil) != (c.want == Passed) {
+			t.Errorf("%s: got %s, a picture: %v; want %s", name, got, p.image != nil, c.want)
+		}
+	}
+}
+
 // A score that is no number is below every threshold.
 func TestNoNumberIsNoMatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package limen
 
 import (
+	"bytes"
 	"context"
 	"image"
 	"sync"
@@ -69,6 +70,7 @@ type earlyPortrait struct {
 	ctx  context.Context
 	once sync.Once
 	done chan portrait // holds the portrait once there is one
+	from []byte        // the file it is decoded from
 }
 
 func (in *Inspection) awaitPortrait(ctx context.Context) *earlyPortrait {
@@ -78,14 +80,31 @@ func (in *Inspection) awaitPortrait(ctx context.Context) *earlyPortrait {
 // arrive starts the decoding with the file that holds the portrait.
 func (e *earlyPortrait) arrive(f lds.File, data []byte) {
 	if f.FID == group(2).FID {
-		e.once.Do(func() { go func() { e.done <- e.in.decodePortrait(e.ctx, data) }() })
+		e.once.Do(func() {
+			e.from = data
+			go func() { e.done <- e.in.decodePortrait(e.ctx, data) }()
+		})
 	}
 }
 
-// portrait waits for the portrait of a chip that has been read.
+// portrait waits for the portrait of a chip that has been read. The hash that
+// is judged is that of the file the chip left in the end: a portrait of other
+// bytes is nobody's, however a chip brought that about.
 func (e *earlyPortrait) portrait(chip chipReading) portrait {
-	e.once.Do(func() { e.done <- e.in.decodePortrait(e.ctx, chip.files[group(2).FID]) })
-	return <-e.done
+	judged := chip.files[group(2).FID]
+	e.once.Do(func() {
+		e.from = judged
+		e.done <- e.in.decodePortrait(e.ctx, judged)
+	})
+	p := <-e.done
+	if !bytes.Equal(e.from, judged) {
+		if p.forget != nil {
+			p.forget()
+		}
+		p = portrait{checks: checks{fail(CheckPortrait, because(PortraitUnreadable))}}
+		e.in.tell(StepMatch, p.checks...)
+	}
+	return p
 }
 
 // decodePortrait decodes DG2's portrait, in a process of its own: what a chip
