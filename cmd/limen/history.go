@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"limen"
@@ -35,6 +37,9 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	}
 	if c, err := history.Dial(ctx, cfg.Socket); err == nil {
 		return c, nil
+	}
+	if _, err := os.Stat(cfg.Store); errors.Is(err, fs.ErrNotExist) { // a question begins no history
+		return nil, fmt.Errorf("no appliance answers at %s, and there is no history in %s: `limen run --config %s` begins one, or correct store and socket in the configuration", cfg.Socket, cfg.Store, h.Config)
 	}
 	keys, err := keystore.Open(cfg.Keys, passphrase)
 	if err != nil {
