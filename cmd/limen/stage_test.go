@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -133,6 +134,15 @@ func (g *gate) traveller() demo.Traveller {
 	return t
 }
 
+// strange is one whom this gate does not serve: the quickest of inspections.
+func (g *gate) strange() demo.Traveller {
+	t := g.traveller()
+	t.Document.Nationality = "XXA"
+	return t
+}
+
+var strangeExpect = demo.Expect{Outcome: limen.Refer, Reasons: []string{"not_eligible:nationality"}}
+
 // rowOf is the traveller of that name in the demonstration's table.
 func rowOf(t *testing.T, name string) demo.Traveller {
 	t.Helper()
@@ -258,8 +268,7 @@ func (c *trap) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 		c.what()
 	}
 	if c.mute && n >= c.at {
-		<-ctx.Done()
-		return nil, ctx.Err()
+		return nil, errors.New("the chip says nothing")
 	}
 	return c.Card.Transmit(ctx, command)
 }
