@@ -63,17 +63,19 @@ func Decide(e Evidence, p Policy) Decision {
 		if !l.Mandatory {
 			continue
 		}
-		i := slices.IndexFunc(e.Checks, func(c Check) bool { return c.Name == CheckLookup && c.Subject == l.Name })
-		switch {
-		case i < 0:
+		found := false
+		for i, c := range e.Checks {
+			if c.Name == CheckLookup && c.Subject == l.Name {
+				found = true
+				blocking[i] = blocking[i] || c.Status != Passed && !(c.Status == NotPerformed && l.Offline == OfflineAccept)
+			}
+		}
+		if !found {
 			missing = append(missing, because(CheckMissing, string(CheckLookup)+":"+l.Name))
-		case e.Checks[i].Status == Passed, e.Checks[i].Status == NotPerformed && l.Offline == OfflineAccept:
-		default:
-			blocking[i] = true
 		}
 	}
-	if i := slices.IndexFunc(e.Checks, func(c Check) bool { return c.Name == CheckCompleted && c.Status != Passed }); i >= 0 {
-		blocking[i] = true
+	for i, c := range e.Checks {
+		blocking[i] = blocking[i] || c.Name == CheckCompleted && c.Status != Passed
 	}
 
 	var consequences []Reason

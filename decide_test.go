@@ -2,6 +2,7 @@ package limen
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -100,6 +101,35 @@ func TestOnlyPassedAdmits(t *testing.T) {
 				t.Errorf("%s %s with status %q: got %s, want %s", c.Name, c.Subject, s, got, want)
 			}
 		}
+	}
+}
+
+// A demanded check that was answered twice has to have passed twice.
+func TestACheckAnsweredTwiceCountsTwice(t *testing.T) {
+	p := testPolicy()
+	for _, c := range clean().Checks {
+		demanded := slices.ContainsFunc(p.Mandatory, func(r Requirement) bool { return r.matches(c) }) || c.Name == CheckLookup || c.Name == CheckCompleted
+		if !demanded {
+			continue
+		}
+		e := clean()
+		e.Checks = append(e.Checks, inconclusive(c.Name, because(CutShort)).of(c.Subject))
+		if got := Decide(e, p).Outcome; got != Refer {
+			t.Errorf("%s %s passed and then inconclusive: got %s, want %s", c.Name, c.Subject, got, Refer)
+		}
+	}
+}
+
+func TestALookupIsListedOnce(t *testing.T) {
+	p := linePolicy()
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	again := p.Lookups[0]
+	again.Mandatory = false
+	p.Lookups = append([]LookupPolicy{again}, p.Lookups...)
+	if err := p.Validate(); err == nil || !strings.HasPrefix(err.Error(), "lookups[1].name: ") {
+		t.Errorf("a lookup listed twice: got %v, want an error at lookups[1].name", err)
 	}
 }
 

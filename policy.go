@@ -95,6 +95,9 @@ func (p Policy) Validate() error {
 		if l.Name == "" {
 			return fmt.Errorf("lookups[%d].name: is empty", i)
 		}
+		if slices.ContainsFunc(p.Lookups[:i], func(o LookupPolicy) bool { return o.Name == l.Name }) {
+			return fmt.Errorf("lookups[%d].name: %q is listed twice; it is asked once, under one set of rules", i, l.Name)
+		}
 		if l.TimeLimit <= 0 {
 			return fmt.Errorf("lookups[%d].time_limit: must be more than zero, such as 2s", i)
 		}
