@@ -82,9 +82,9 @@ func Decide(e Evidence, p Policy) Decision {
 	for i, c := range e.Checks {
 		for _, r := range c.Reasons {
 			switch {
-			case !blocking[i] && c.Status == Passed, !blocking[i] && c.Name == CheckLookup:
+			case !blocking[i] && r.Code != PrerequisiteMissing && (c.Status != NotPerformed || c.Name == CheckLookup):
 				d.Notes = appendNew(d.Notes, r)
-			case !blocking[i]:
+			case !blocking[i]: // what this appliance cannot check is on the list of checks
 			case r.Code == PrerequisiteMissing:
 				consequences = appendNew(consequences, r)
 			default:

@@ -40,7 +40,7 @@ func utopian(t *testing.T) (chipsim.Passport, []string, *trust.Store) {
 	if err := jpeg.Encode(&portrait, image.NewGray(image.Rect(0, 0, 64, 80)), nil); err != nil {
 		t.Fatal(err)
 	}
-	p, err := authority.Issue(specimen.Spec{Lines: lines, Portrait: portrait.Bytes(), BAC: true, SignedAt: day.AddDate(-1, 0, 0)})
+	p, err := authority.Issue(specimen.Spec{Lines: lines, Portrait: portrait.Bytes(), BAC: true, SignedAt: day.AddDate(0, -23, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

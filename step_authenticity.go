@@ -48,7 +48,7 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 			}
 		}
 		result := authn.Passive(sod, groups, in.Trust, in.Now())
-		out.checks = checks{checkOf(CheckSODSignature, result.Signature), checkOf(CheckCSCAChain, result.Chain), checkOf(CheckIssuer, authn.CompareIssuer(result.Signer, p.mrz.Issuer))}
+		out.checks = checks{checkOf(CheckSODSignature, result.Signature), chainCheck(result), checkOf(CheckIssuer, authn.CompareIssuer(result.Signer, p.mrz.Issuer))}
 		for _, n := range wanted {
 			name := fmt.Sprintf("DG%d", n)
 			if groups[n] == nil {
@@ -72,6 +72,19 @@ func stateCode(country string) string {
 		return ""
 	}
 	return country
+}
+
+// chainCheck is the chain with what was noticed about it: a passed chain with
+// a weak hash or a signer expired since says so.
+func chainCheck(r authn.Result) Check {
+	c := checkOf(CheckCSCAChain, r.Chain)
+	if c.Status != Passed {
+		return c
+	}
+	for _, n := range r.Notes {
+		c.Reasons = appendNew(c.Reasons, Reason{ReasonCode(n.Code), n.Subject})
+	}
+	return c
 }
 
 // checkOf takes over a verdict of mrtd/authn, whose words are the same.

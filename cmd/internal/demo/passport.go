@@ -40,9 +40,9 @@ func newAuthorities(now time.Time) (authorities, error) {
 
 // accessOIDs: PACE-ECDH-GM with AES-256 over brainpoolP256r1, the commonest today.
 const (
-	paceAES256     = "0.4.0.127.0.7.2.2.4.2.4"
-	brainpoolP256  = 13
-	monthsSinceIss = 14
+	paceAES256    = "0.4.0.127.0.7.2.2.4.2.4"
+	brainpoolP256 = 13
+	monthsOld     = 23 // within the signer's first months, as real ones sign
 )
 
 // issue makes a traveller's document, then does to it what the row says.
@@ -112,7 +112,7 @@ func (a authorities) make(by *specimen.Authority, t Traveller, fields mrz.Fields
 	if err != nil {
 		return chipsim.Passport{}, nil, err
 	}
-	spec := specimen.Spec{Lines: lines, Portrait: portrait, CAN: t.Document.CAN, BAC: true, SignedAt: a.now.AddDate(0, -monthsSinceIss, 0)}
+	spec := specimen.Spec{Lines: lines, Portrait: portrait, CAN: t.Document.CAN, BAC: true, SignedAt: a.now.AddDate(0, -monthsOld, 0)}
 	if t.Document.Access != BAC {
 		spec.PACE = []chipsim.PACE{{OID: paceAES256, ParameterID: brainpoolP256}}
 	}
