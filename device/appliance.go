@@ -70,7 +70,7 @@ func New(cfg Config, parts Parts) *Appliance {
 		parts.Log.Info("device", "name", s.Name, "health", string(s.Health), "detail", s.Detail)
 	})
 	if cfg.ChipReader.Kind != "none" {
-		a.chips = newChipReader(a.states)
+		a.chips = newChipReader(a.states, a.parts.Log)
 	}
 	a.openFace()
 	return a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ var errNoCard = errors.New("no chip in the field")
 type chipReader struct {
 	requests chan connectRequest
 	states   *board
+	log      *slog.Logger
 }
 
 type connectRequest struct {
@@ -52,8 +54,8 @@ type connectAnswer struct {
 	err  error
 }
 
-func newChipReader(states *board) *chipReader {
-	return &chipReader{requests: make(chan connectRequest), states: states}
+func newChipReader(states *board, log *slog.Logger) *chipReader {
+	return &chipReader{requests: make(chan connectRequest), states: states, log: log}
 }
 
 // idleLook is how often an idle reader is asked whether it is still there.
@@ -188,7 +190,7 @@ func (r *chipReader) runPN532(ctx context.Context, path string) error {
 	keeper := serialport.Keeper{
 		Path: path, Mode: serialport.Mode{Baud: 115200},
 		Use: func(ctx context.Context, port *serialport.Port) error {
-			reader, err := pn532.Open(ctx, port, pn532.Options{})
+			reader, err := pn532.Open(ctx, port, pn532.Options{Log: r.log})
 			if err != nil {
 				return err
 			}
