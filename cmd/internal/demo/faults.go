@@ -32,3 +32,10 @@ func (s *Stage) between(chip pn532sim.Card) pn532sim.Card {
 	}
 	return s.Between(chip)
 }
+
+// Lines are a traveller's document as it is printed, and as the MRZ reader
+// takes it.
+func (s *Stage) Lines(t Traveller) (printed, read []string, err error) {
+	document, err := s.authorities.issue(t)
+	return document.printed, document.read, err
+}
