@@ -4,8 +4,9 @@
 //	device ──MQTT, mutual TLS──▶ embedded NATS ──durable consumer──▶ verify ──▶ SQLite commit ──▶ signed receipt ──▶ device
 //
 // Every batch is verified before it is stored: leaves against salts and
-// bodies, the extended tree's root against the checkpoint, the checkpoint
-// against the key the device was enrolled with. An entry is stored exactly
+// bodies, or against the device's signed word that they are erased; the
+// extended tree's root against the checkpoint, the checkpoint against the key
+// the device was enrolled with. An entry is stored exactly
 // once, by device and index. The broker's own store is a buffer whose loss
 // costs nothing: devices keep everything until they have the receipt.
 package fleet

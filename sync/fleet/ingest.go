@@ -149,6 +149,9 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 	case b.First > h.size:
 		return h, refuse(wire.RefusedGap, "the batch begins at entry %d and %d are held", b.First, h.size), nil
 	}
+	if no := contents(b, verifier); no != nil {
+		return h, no, nil
+	}
 	t := &tree{ctx, tx, b.Device, map[int64]tlog.Hash{}}
 	fresh, err := t.extend(h.size, b)
 	if err != nil {
@@ -164,11 +167,55 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 	if root != c.Root {
 		return h, refuse(wire.RefusedHistory, "the first %d entries do not have the root the device signed: its history was changed after the centre stored it", min(h.size, end)), nil
 	}
+	if err := fill(ctx, tx, h.size, b); err != nil {
+		return h, nil, err
+	}
 	if end <= h.size {
 		return h, nil, nil // sent again
 	}
 	after := holding{key: h.key, size: end, root: root}
 	return after, nil, after.write(ctx, tx, h, b, fresh, now)
+}
+
+// contents checks that each entry is what its leaf commits to or, where it is
+// the leaf alone, that the device vouched for it: else whoever stands between
+// device and centre could take content away, and the receipt would seal it.
+func contents(b wire.Batch, device note.Verifier) *refused {
+	var erased []journal.Stub
+	for k, e := range b.Entries {
+		i := b.First + uint64(k)
+		switch {
+		case e.Erased():
+			erased = append(erased, journal.Stub{Index: i, Leaf: journal.Hash(e.Leaf)})
+		case journal.Commitment(e.Salt, e.Body) != journal.Hash(e.Leaf):
+			return refuse(wire.RefusedMalformed, "the leaf of entry %d does not commit to its salt and body", i)
+		}
+	}
+	if len(erased) > 0 {
+		if err := journal.CheckVouched(b.Vouched, device, erased); err != nil {
+			return refuse(wire.RefusedMalformed, "%v", err)
+		}
+	}
+	return nil
+}
+
+// fill gives entries held without content the content that a good batch has
+// of them. It takes none away.
+func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
+	for k, e := range b.Entries {
+		i := b.First + uint64(k)
+		if i >= held {
+			return nil
+		}
+		if e.Erased() {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = ?, body = ?, document = ? WHERE device = ? AND number = ? AND body IS NULL",
+			e.Salt, e.Body, document(e.Body), b.Device, i); err != nil {
+			return fmt.Errorf("cannot fill in entry %d of %s: %w", i, b.Device, err)
+		}
+	}
+	return nil
 }
 
 // extension is what a batch adds to a device's tree.
@@ -182,8 +229,8 @@ type numbered struct {
 	hash   tlog.Hash
 }
 
-// extend checks the batch's leaves: those already held must be the same, new
-// ones must commit to their entries. It computes, and does not store.
+// extend checks the batch's leaves: those already held must be the same. It
+// computes, and does not store.
 func (t *tree) extend(held uint64, b wire.Batch) (x extension, err error) {
 	for k, e := range b.Entries {
 		i := b.First + uint64(k)
@@ -197,10 +244,6 @@ func (t *tree) extend(held uint64, b wire.Batch) (x extension, err error) {
 				return x, nil
 			}
 			continue
-		}
-		if len(e.Body) > 0 && journal.Commitment(e.Salt, e.Body) != journal.Hash(e.Leaf) {
-			x.no = refuse(wire.RefusedMalformed, "the leaf of entry %d does not commit to its salt and body", i)
-			return x, nil
 		}
 		hashes, err := tlog.StoredHashes(int64(i), e.Leaf, t)
 		if err != nil {

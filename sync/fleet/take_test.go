@@ -50,14 +50,23 @@ func newBare(t testing.TB) *bare {
 func (b *bare) batch(j *journal.Journal, first, end uint64) wire.Batch {
 	b.t.Helper()
 	batch := wire.Batch{Device: b.name, First: first}
+	var erased []uint64
 	for i := first; i < end; i++ {
 		e, err := j.Entry(i)
 		if err != nil {
 			b.t.Fatal(err)
 		}
 		batch.Entries = append(batch.Entries, wire.Entry{Leaf: e.Leaf[:], Salt: e.Salt, Body: e.Body})
+		if e.Erased {
+			erased = append(erased, i)
+		}
 	}
 	var err error
+	if len(erased) > 0 {
+		if batch.Vouched, err = j.Vouch(b.t.Context(), erased); err != nil {
+			b.t.Fatal(err)
+		}
+	}
 	if batch.Checkpoint, err = j.CheckpointAt(b.t.Context(), end); err != nil {
 		b.t.Fatal(err)
 	}
@@ -70,6 +79,11 @@ func (b *bare) send(from string, batch wire.Batch) wire.Answer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return b.sendRaw(from, payload)
+}
+
+func (b *bare) sendRaw(from string, payload []byte) wire.Answer {
+	b.t.Helper()
 	answers, err := b.records.take(b.t.Context(), []message{{from, wire.KindEntries, payload, day}}, b.signer)
 	if err != nil || len(answers) != 1 {
 		b.t.Fatalf("take: got %d answers, %v", len(answers), err)

@@ -113,6 +113,7 @@ func (o *Outbox) Next(ctx context.Context, limit int) (wire.Batch, error) {
 	b := wire.Batch{Device: o.opts.Device, First: from}
 	limit = min(max(limit, 1), wire.MaxEntries)
 	bytes := 0
+	var erased []uint64
 	for i := from; i < j.Size() && len(b.Entries) < limit; i++ {
 		e, err := j.Entry(i)
 		if err != nil {
@@ -122,8 +123,16 @@ func (o *Outbox) Next(ctx context.Context, limit int) (wire.Batch, error) {
 			break
 		}
 		b.Entries = append(b.Entries, wire.Entry{Leaf: e.Leaf[:], Salt: e.Salt, Body: e.Body})
+		if e.Erased {
+			erased = append(erased, i)
+		}
 	}
 	var err error
+	if len(erased) > 0 {
+		if b.Vouched, err = j.Vouch(ctx, erased); err != nil {
+			return b, err
+		}
+	}
 	b.Checkpoint, err = j.CheckpointAt(ctx, from+uint64(len(b.Entries)))
 	return b, err
 }

@@ -197,6 +197,7 @@ func TestNextWakesOnAppend(t *testing.T) {
 	}
 }
 
+// An erased entry is its leaf, and the device's word that it is erased.
 func TestErasedEntriesTravelAsLeaves(t *testing.T) {
 	b := newBench(t)
 	j := b.journal(t, "journal", 3)
@@ -213,5 +214,8 @@ func TestErasedEntriesTravelAsLeaves(t *testing.T) {
 	}
 	if _, err := batch.Encode(); err != nil {
 		t.Errorf("Encode: %v", err)
+	}
+	if err := journal.CheckVouched(batch.Vouched, j.Verifier(), []journal.Stub{{Index: 1, Leaf: journal.Hash(batch.Entries[1].Leaf)}}); err != nil {
+		t.Errorf("the device's word for the erased entry: %v", err)
 	}
 }

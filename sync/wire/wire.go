@@ -19,8 +19,12 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Version of the payloads; a reader takes no other.
-const Version = 1
+// Versions of the payloads; a reader takes no other. Batches had none of the
+// device's word about erased entries in version 1.
+const (
+	Version      = 1 // statuses and answers
+	BatchVersion = 2
+)
 
 // Bounds. A message fits a broker's usual limit of 1 MiB.
 const (
@@ -80,7 +84,9 @@ func ParseTopic(topic string) (device string, kind Kind, err error) {
 // checkpoints.
 func Origin(device string) string { return "limen/" + device }
 
-// Entry is a journal entry. An erased one is its leaf alone.
+// Entry is a journal entry. An erased one is its leaf alone, which a batch
+// carries only with the device's word for it: else whoever stands in between
+// could erase.
 type Entry struct {
 	Leaf []byte `cbor:"1,keyasint"`           // the commitment, 32 bytes
 	Salt []byte `cbor:"2,keyasint,omitempty"` // 32 bytes
@@ -95,8 +101,12 @@ type Batch struct {
 	Device     string  `cbor:"3,keyasint"`
 	First      uint64  `cbor:"4,keyasint"`
 	Entries    []Entry `cbor:"5,keyasint"`
-	Checkpoint []byte  `cbor:"6,keyasint"` // signed note
+	Checkpoint []byte  `cbor:"6,keyasint"`           // signed note
+	Vouched    []byte  `cbor:"7,keyasint,omitempty"` // signed note: the entries without content, all of them, are erased
 }
+
+// Erased reports that the entry is its leaf alone.
+func (e Entry) Erased() bool { return len(e.Salt) == 0 && len(e.Body) == 0 }
 
 // LogValue redacts the bodies.
 func (b Batch) LogValue() slog.Value {
@@ -165,7 +175,7 @@ var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
 
 // Encode writes a batch.
 func (b Batch) Encode() ([]byte, error) {
-	b.Version, b.Kind = Version, KindEntries
+	b.Version, b.Kind = BatchVersion, KindEntries
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -210,9 +220,9 @@ func decode[T interface{ check() error }](b []byte) (T, error) {
 	return v, v.check()
 }
 
-func checkHead(version int, kind, want Kind, device string) error {
-	if version != Version {
-		return fmt.Errorf("payload of version %d where %d belongs: update the older side", version, Version)
+func checkHead(version, wantVersion int, kind, want Kind, device string) error {
+	if version != wantVersion {
+		return fmt.Errorf("payload of version %d where %d belongs: update the older side", version, wantVersion)
 	}
 	if kind != want {
 		return fmt.Errorf("payload of kind %.20q where %q belongs", kind, want)
@@ -221,7 +231,7 @@ func checkHead(version int, kind, want Kind, device string) error {
 }
 
 func (b Batch) check() error {
-	if err := checkHead(b.Version, b.Kind, KindEntries, b.Device); err != nil {
+	if err := checkHead(b.Version, BatchVersion, b.Kind, KindEntries, b.Device); err != nil {
 		return err
 	}
 	if len(b.Entries) == 0 || len(b.Entries) > MaxEntries {
@@ -233,8 +243,15 @@ func (b Batch) check() error {
 	if len(b.Checkpoint) == 0 || len(b.Checkpoint) > maxNote {
 		return fmt.Errorf("checkpoint of %d bytes; it has 1 to %d", len(b.Checkpoint), maxNote)
 	}
+	if len(b.Vouched) > maxNote {
+		return fmt.Errorf("word about erased entries of %d bytes; the limit is %d", len(b.Vouched), maxNote)
+	}
+	without := 0
 	for i, e := range b.Entries {
-		erased := len(e.Salt) == 0 && len(e.Body) == 0
+		erased := e.Erased()
+		if erased {
+			without++
+		}
 		switch {
 		case len(e.Leaf) != hashSize:
 			return fmt.Errorf("entry %d: leaf of %d bytes; it has %d", b.First+uint64(i), len(e.Leaf), hashSize)
@@ -244,11 +261,14 @@ func (b Batch) check() error {
 			return fmt.Errorf("entry %d: body of %d bytes; it has 1 to %d", b.First+uint64(i), len(e.Body), MaxBody)
 		}
 	}
+	if (without > 0) != (len(b.Vouched) > 0) {
+		return fmt.Errorf("%d entries without content and %d bytes of the device's word that they are erased; one needs the other", without, len(b.Vouched))
+	}
 	return nil
 }
 
 func (s Status) check() error {
-	if err := checkHead(s.Version, s.Kind, KindStatus, s.Device); err != nil {
+	if err := checkHead(s.Version, Version, s.Kind, KindStatus, s.Device); err != nil {
 		return err
 	}
 	if s.State != StateRunning && s.State != StateStopped && s.State != StateLost {
@@ -261,7 +281,7 @@ func (s Status) check() error {
 }
 
 func (a Answer) check() error {
-	if err := checkHead(a.Version, a.Kind, KindReceipt, a.Device); err != nil {
+	if err := checkHead(a.Version, Version, a.Kind, KindReceipt, a.Device); err != nil {
 		return err
 	}
 	if (len(a.Receipt) == 0) == (a.Refusal == "") {

@@ -14,8 +14,9 @@ func hashOf(b byte) []byte { return bytes.Repeat([]byte{b}, hashSize) }
 
 func sampleBatch() Batch {
 	return Batch{
-		Version: Version, Kind: KindEntries, Device: "gate-1", First: 7, Checkpoint: []byte("a signed note"),
+		Version: BatchVersion, Kind: KindEntries, Device: "gate-1", First: 7, Checkpoint: []byte("a signed note"),
 		Entries: []Entry{{Leaf: hashOf(1), Salt: hashOf(2), Body: []byte("body")}, {Leaf: hashOf(3)}},
+		Vouched: []byte("another signed note"),
 	}
 }
 
@@ -57,7 +58,10 @@ func TestBatchBounds(t *testing.T) {
 		"body too long":    func(b *Batch) { b.Entries[0].Body = make([]byte, MaxBody+1) },
 		"no checkpoint":    func(b *Batch) { b.Checkpoint = nil },
 		"wildcard device":  func(b *Batch) { b.Device = "+" },
-		"other version":    func(b *Batch) { b.Version = 2 },
+		"other version":    func(b *Batch) { b.Version = 1 },
+		"nobody vouches":   func(b *Batch) { b.Vouched = nil },
+		"vouched for none": func(b *Batch) { b.Entries = b.Entries[:1] },
+		"long word":        func(b *Batch) { b.Vouched = make([]byte, maxNote+1) },
 		"other kind":       func(b *Batch) { b.Kind = KindStatus },
 		"index overflow":   func(b *Batch) { b.First = 1<<64 - 1 },
 	} {
@@ -87,7 +91,8 @@ func TestLargestBatchFits(t *testing.T) {
 	for range MaxEntries {
 		b.Entries = append(b.Entries, Entry{Leaf: hashOf(1), Salt: hashOf(2), Body: make([]byte, MaxBatchBytes/MaxEntries)})
 	}
-	b.Checkpoint = make([]byte, maxNote)
+	b.Entries[0] = Entry{Leaf: hashOf(1)}
+	b.Checkpoint, b.Vouched = make([]byte, maxNote), make([]byte, maxNote)
 	raw, err := b.Encode()
 	if err != nil || len(raw) > MaxMessage {
 		t.Errorf("got %d bytes, %v; want at most %d", len(raw), err, MaxMessage)
