@@ -14,6 +14,7 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"gocv.io/x/gocv"
@@ -65,7 +66,7 @@ func (c *Camera) runWeb(ctx context.Context, deliver func(*capture.Frame)) error
 		watch.Stop()
 		return c.runCapture(ctx, deliver)
 	}
-	err = c.readParts(bufio.NewReaderSize(response.Body, 64<<10), deliver, func() { watch.Reset(c.opts.ReadTimeout) })
+	err = c.readParts(response.Body, deliver, func() { watch.Reset(c.opts.ReadTimeout) })
 	if context.Cause(ctx) != nil { // the watch, which by now waits for frames; or the caller
 		return fmt.Errorf("%w in time; check its power and network", ErrSilent)
 	}
@@ -81,19 +82,30 @@ func dialReason(err error) string {
 	return "no connection"
 }
 
-func (c *Camera) readParts(r *bufio.Reader, deliver func(*capture.Frame), alive func()) error {
+// part is one picture as it came.
+type part struct {
+	data []byte
+	at   time.Time
+}
+
+// readParts decodes the newest picture, again and again. What came while the
+// last was decoded is passed over: on a busy machine pictures would else wait
+// in the network's buffers, seconds of them, and show who has long left.
+func (c *Camera) readParts(body io.ReadCloser, deliver func(*capture.Frame), alive func()) error {
+	newest := make(chan part, 1)
+	var ended error
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(newest)
+		ended = readNewest(bufio.NewReaderSize(body, 64<<10), newest)
+	})
+	defer reading.Wait()
+	defer body.Close()
 	v := c.converter()
 	defer v.close()
-	for bad := 0; ; {
-		data, err := nextJPEG(r)
-		at := time.Now()
-		if errors.Is(err, ErrFormat) {
-			return fmt.Errorf("%w; use the URL of its MJPEG stream", err)
-		}
-		if err != nil {
-			return fmt.Errorf("%w: its stream ended; check its power and network", ErrGone)
-		}
-		frame, err := v.decode(data, at)
+	bad := 0
+	for p := range newest {
+		frame, err := v.decode(p.data, p.at)
 		if err != nil {
 			if bad++; bad >= maxBadInRow {
 				return fmt.Errorf("%w (%d frames in a row)", err, bad)
@@ -103,6 +115,25 @@ func (c *Camera) readParts(r *bufio.Reader, deliver func(*capture.Frame), alive 
 		bad = 0
 		alive()
 		deliver(frame)
+	}
+	if errors.Is(ended, ErrFormat) {
+		return fmt.Errorf("%w; use the URL of its MJPEG stream", ended)
+	}
+	return fmt.Errorf("%w: its stream ended; check its power and network", ErrGone)
+}
+
+// readNewest keeps the newest picture of a stream in newest, until it ends.
+func readNewest(r *bufio.Reader, newest chan part) error {
+	for {
+		data, err := nextJPEG(r)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-newest:
+		default:
+		}
+		newest <- part{data, time.Now()} // nobody else sends, so there is room
 	}
 }
 

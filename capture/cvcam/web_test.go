@@ -282,3 +282,39 @@ func BenchmarkDecode720p(b *testing.B) {
 		f.Release()
 	}
 }
+
+// A machine that is slower than its camera sees the newest picture, not the
+// ones that have waited.
+func TestSlowViewerSeesTheNewest(t *testing.T) {
+	const sent = 200
+	old, last := jpegOf(t, 32, 24), jpegOf(t, 64, 48)
+	done := make(chan struct{})
+	s := mjpeg(t, "b", true, func(n int, r *http.Request) []byte {
+		switch {
+		case n < sent:
+			return old
+		case n == sent:
+			return last
+		}
+		close(done)
+		return nil
+	})
+	camera, err := New(Options{Source: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen, width int
+	err = camera.Run(t.Context(), func(f *capture.Frame) {
+		if seen++; seen == 1 {
+			<-done // decoding takes as long as everything else to come
+		}
+		width = f.Rect.Dx()
+		f.Release()
+	})
+	if !errors.Is(err, ErrGone) {
+		t.Errorf("got %v, want ErrGone at the stream's end", err)
+	}
+	if seen > sent/2 || width != 64 {
+		t.Errorf("saw %d of %d pictures, the last %d pixels wide; want few, and the last", seen, sent+1, width)
+	}
+}
