@@ -111,8 +111,8 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 }
 
 // noteRefusal keeps why. Of a device that signed another history it keeps the
-// first such checkpoint: together with the one held it proves the change. A
-// gap is ordinary: the device mends it at once.
+// first such checkpoint: no proof can join it to the one held. A gap is
+// ordinary: the device mends it at once.
 func noteRefusal(ctx context.Context, tx *sql.Tx, m message, b wire.Batch, no *refused) error {
 	at := m.at.UnixMilli()
 	if no.code == wire.RefusedGap {
@@ -134,6 +134,10 @@ func truncate(s string) string {
 
 // store verifies a batch against what is held and stores what is new of it.
 // It returns what is held then; of a refused batch nothing is written.
+//
+// Only the device's signature says that it changed its history: another root
+// for what is held, or a root of more to which another leaf than the held one
+// truly leads. Leaves that lead to no signed root are anybody's.
 func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Time) (holding, *refused, error) {
 	verifier, err := journal.Verifier(wire.Origin(b.Device), h.key)
 	if err != nil {
@@ -149,23 +153,28 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 	case b.First > h.size:
 		return h, refuse(wire.RefusedGap, "the batch begins at entry %d and %d are held", b.First, h.size), nil
 	}
+	held := &tree{ctx, tx, b.Device, map[int64]tlog.Hash{}}
+	if end <= h.size {
+		root, err := tlog.TreeHash(int64(end), held)
+		if err != nil {
+			return h, nil, err
+		}
+		if root != c.Root {
+			return h, refuse(wire.RefusedHistory, "the device signed another root for the first %d entries than those the centre stored have: its history was changed", end), nil
+		}
+	}
 	if no := contents(b, verifier); no != nil {
 		return h, no, nil
 	}
-	t := &tree{ctx, tx, b.Device, map[int64]tlog.Hash{}}
-	fresh, err := t.extend(h.size, b)
+	sent, err := held.extend(h.size, b)
 	if err != nil {
 		return h, nil, err
 	}
-	if fresh.no != nil {
-		return h, fresh.no, nil
-	}
-	root, err := tlog.TreeHash(int64(end), t)
-	if err != nil {
-		return h, nil, err
-	}
-	if root != c.Root {
-		return h, refuse(wire.RefusedHistory, "the first %d entries do not have the root the device signed: its history was changed after the centre stored it", min(h.size, end)), nil
+	switch {
+	case sent.root != c.Root:
+		return h, refuse(wire.RefusedMalformed, "the entries do not have the root the device signed for the first %d: they were changed on their way, or follow others than the centre stored", end), nil
+	case sent.changed != nil:
+		return h, refuse(wire.RefusedHistory, "entry %d is not the one the centre stored, and the device signed it: its history was changed", *sent.changed), nil
 	}
 	if err := fill(ctx, tx, h.size, b); err != nil {
 		return h, nil, err
@@ -173,30 +182,8 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 	if end <= h.size {
 		return h, nil, nil // sent again
 	}
-	after := holding{key: h.key, size: end, root: root}
-	return after, nil, after.write(ctx, tx, h, b, fresh, now)
-}
-
-// contents checks that each entry is what its leaf commits to or, where it is
-// the leaf alone, that the device vouched for it: else whoever stands between
-// device and centre could take content away, and the receipt would seal it.
-func contents(b wire.Batch, device note.Verifier) *refused {
-	var erased []journal.Stub
-	for k, e := range b.Entries {
-		i := b.First + uint64(k)
-		switch {
-		case e.Erased():
-			erased = append(erased, journal.Stub{Index: i, Leaf: journal.Hash(e.Leaf)})
-		case journal.Commitment(e.Salt, e.Body) != journal.Hash(e.Leaf):
-			return refuse(wire.RefusedMalformed, "the leaf of entry %d does not commit to its salt and body", i)
-		}
-	}
-	if len(erased) > 0 {
-		if err := journal.CheckVouched(b.Vouched, device, erased); err != nil {
-			return refuse(wire.RefusedMalformed, "%v", err)
-		}
-	}
-	return nil
+	after := holding{key: h.key, size: end, root: sent.root}
+	return after, nil, after.write(ctx, tx, h, b, sent, now)
 }
 
 // fill gives entries held without content the content that a good batch has
@@ -216,46 +203,6 @@ func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 		}
 	}
 	return nil
-}
-
-// extension is what a batch adds to a device's tree.
-type extension struct {
-	no     *refused
-	hashes []numbered
-}
-
-type numbered struct {
-	number int64
-	hash   tlog.Hash
-}
-
-// extend checks the batch's leaves: those already held must be the same. It
-// computes, and does not store.
-func (t *tree) extend(held uint64, b wire.Batch) (x extension, err error) {
-	for k, e := range b.Entries {
-		i := b.First + uint64(k)
-		if i < held {
-			stored, err := t.ReadHashes([]int64{tlog.StoredHashIndex(0, int64(i))})
-			if err != nil {
-				return x, err
-			}
-			if stored[0] != tlog.RecordHash(e.Leaf) {
-				x.no = refuse(wire.RefusedHistory, "entry %d is not the one the centre stored", i)
-				return x, nil
-			}
-			continue
-		}
-		hashes, err := tlog.StoredHashes(int64(i), e.Leaf, t)
-		if err != nil {
-			return x, err
-		}
-		first := tlog.StoredHashIndex(0, int64(i))
-		for n, h := range hashes {
-			t.cached[first+int64(n)] = h
-			x.hashes = append(x.hashes, numbered{first + int64(n), h})
-		}
-	}
-	return x, nil
 }
 
 // keepEvery is the journal's: of earlier checkpoints one per block stays.

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS devices (
   refusal    TEXT    NOT NULL DEFAULT '', -- of the last batch; '' when it was stored
   detail     TEXT    NOT NULL DEFAULT '',
   refused    INTEGER NOT NULL DEFAULT 0,
-  rewritten  INTEGER NOT NULL DEFAULT 0,  -- when the device first signed another history, and that checkpoint: it proves it
+  rewritten  INTEGER NOT NULL DEFAULT 0,  -- when the device first signed another history, and that checkpoint
   evidence   BLOB
 ) STRICT;
 

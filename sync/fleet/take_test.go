@@ -176,10 +176,10 @@ func TestRefusedBatchesStoreNothing(t *testing.T) {
 		"a checkpoint of another size": {b.name, longer, wire.RefusedMalformed, 10, "of 16 entries and the batch ends at 15"},
 		"another's batch":              {b.name, foreign, wire.RefusedMalformed, 10, "is of gate-2 and came from gate-1"},
 		"nobody's":                     {"gate-9", good(), wire.RefusedUnknown, 0, "no key of this device"},
-		"another history, appended":    {b.name, grafted, wire.RefusedHistory, 10, "do not have the root"},
-		"another history, overlapping": {b.name, own, wire.RefusedHistory, 10, "entry 5 is not the one"},
-		"another history, inside":      {b.name, short, wire.RefusedHistory, 10, "entry 2 is not the one"},
-		"same entries, other prefix":   {b.name, prefix, wire.RefusedHistory, 10, "do not have the root"},
+		"another history, appended":    {b.name, grafted, wire.RefusedMalformed, 10, "do not have the root"},
+		"another history, overlapping": {b.name, own, wire.RefusedMalformed, 10, "do not have the root"},
+		"another history, inside":      {b.name, short, wire.RefusedHistory, 10, "another root for the first 4"},
+		"same entries, other prefix":   {b.name, prefix, wire.RefusedHistory, 10, "another root for the first 4"},
 	} {
 		a := b.send(test.from, test.batch)
 		if a.Refusal != test.want || a.Have != test.have || !strings.Contains(a.Detail, test.detail) || len(a.Receipt) > 0 {
