@@ -158,15 +158,12 @@ func (o *Outbox) Acknowledge(signed []byte) (uint64, error) {
 }
 
 // Rewind makes Next begin at an earlier entry, because the centre says that
-// it holds no more. The position stays: it says what was acknowledged once.
-func (o *Outbox) Rewind(to uint64) error {
-	if size := o.opts.Journal.Size(); to > size {
-		return fmt.Errorf("the centre holds %d entries and the journal has %d: %w", to, size, ErrRewritten)
-	}
+// it holds no more; never at a later one, because that takes a receipt. The
+// position stays: it says what was acknowledged once.
+func (o *Outbox) Rewind(to uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.cursor = to
-	return nil
+	o.cursor = min(o.cursor, to)
 }
 
 func (o *Outbox) verify(signed []byte) (wire.Receipt, error) {

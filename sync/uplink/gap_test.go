@@ -15,15 +15,56 @@ import (
 	"limen/sync/wire"
 )
 
-// A broker that answers every batch with a gap, which takes no signature, gets
-// a few batches and then the pauses of a lost line.
+// A broker that answers every batch with another gap, which takes no
+// signature, gets a few batches and then the pauses of a lost line.
 func TestEndlessGapsAreGivenUp(t *testing.T) {
+	var batches atomic.Int64
+	addr, trust := falseBroker(t, func(c net.Conn) { lie(t, c, &batches) })
+	o, j, centre := device(t)
+	for j.Size() < 20 {
+		if _, err := j.Append(t.Context(), []byte("an entry")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := j.RootAt(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := wire.Receipt{Device: "gate-1", Size: 10, Root: root}.Sign(centre)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Acknowledge(signed); err != nil {
+		t.Fatal(err)
+	}
+	opts := options(t, o, addr)
+	opts.TLS.RootCAs, opts.MaxEntries = trust, 1
+	why := awayBecause(t, opts)
+	if why == nil || !strings.Contains(why.Error(), "gaps in a row") {
+		t.Errorf("away because of %v, want gaps in a row", why)
+	}
+	if n := batches.Load(); n > maxGaps+1 {
+		t.Errorf("%d batches were sent, want at most %d", n, maxGaps+1)
+	}
+	if o.Position() != 10 {
+		t.Errorf("position %d, want 10: nothing more was acknowledged", o.Position())
+	}
+}
+
+// falseBroker serves one connection after the other until the test ends.
+func falseBroker(t *testing.T, serve func(net.Conn)) (addr string, trust *x509.CertPool) {
+	t.Helper()
 	certified := certificate(t, "centre")
+	leaf, err := x509.ParseCertificate(certified.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust = x509.NewCertPool()
+	trust.AddCert(leaf)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var batches atomic.Int64
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -32,21 +73,18 @@ func TestEndlessGapsAreGivenUp(t *testing.T) {
 			if err != nil {
 				return
 			}
-			lie(t, tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certified}}), &batches)
+			serve(tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certified}}))
 		}
 	}()
-	defer func() { l.Close(); <-ended }()
+	t.Cleanup(func() { l.Close(); <-ended })
+	return l.Addr().String(), trust
+}
 
-	o, _, _ := device(t)
-	opts := options(t, o, l.Addr().String())
-	leaf, err := x509.ParseCertificate(certified.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.TLS.RootCAs = x509.NewCertPool()
-	opts.TLS.RootCAs.AddCert(leaf)
-	opts.ConnectTimeout, opts.ReceiptTimeout, opts.MaxEntries = 5*time.Second, 5*time.Second, 1
-	opts.BackoffMin, opts.BackoffMax = time.Minute, time.Minute // one connection
+// awayBecause runs an uplink for one connection and returns why it lost it.
+func awayBecause(t *testing.T, opts Options) (why error) {
+	t.Helper()
+	opts.ConnectTimeout, opts.ReceiptTimeout = 5*time.Second, 5*time.Second
+	opts.BackoffMin, opts.BackoffMax = time.Minute, time.Minute
 	away := make(chan error, 1)
 	opts.OnState = func(s State) {
 		if s.Phase == Away {
@@ -64,10 +102,7 @@ func TestEndlessGapsAreGivenUp(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- u.Run(ctx) }()
 	select {
-	case why := <-away:
-		if why == nil || !strings.Contains(why.Error(), "gaps in a row") {
-			t.Errorf("away because of %v, want gaps in a row", why)
-		}
+	case why = <-away:
 	case <-time.After(20 * time.Second):
 		t.Error("not given up")
 	}
@@ -75,16 +110,31 @@ func TestEndlessGapsAreGivenUp(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if n := batches.Load(); n > maxGaps+1 {
-		t.Errorf("%d batches were sent, want at most %d", n, maxGaps+1)
-	}
-	if o.Position() != 0 {
-		t.Errorf("position %d, want 0: nothing was acknowledged", o.Position())
-	}
+	return why
 }
 
-// lie is a broker whose every answer names another gap.
+// lie is a broker whose every answer names a gap before what was sent.
 func lie(t *testing.T, c net.Conn, batches *atomic.Int64) {
+	speak(c, func(p *packets.PublishPacket) {
+		batches.Add(1)
+		b, err := wire.DecodeBatch(p.Payload)
+		if err != nil {
+			t.Errorf("the batch cannot be read: %v", err)
+			return
+		}
+		answer, err := wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: b.First - min(b.First, 1)}.Encode()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		out := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		out.TopicName, out.Payload = wire.Topic("gate-1", wire.KindReceipt), answer
+		out.Write(c)
+	})
+}
+
+// speak is a broker's part of a connection; said takes each batch.
+func speak(c net.Conn, said func(*packets.PublishPacket)) {
 	defer c.Close()
 	for {
 		p, err := packets.ReadPacket(c)
@@ -99,23 +149,9 @@ func lie(t *testing.T, c net.Conn, batches *atomic.Int64) {
 			ack.MessageID, ack.ReturnCodes = p.MessageID, []byte{1}
 			ack.Write(c)
 		case *packets.PublishPacket:
-			if p.TopicName != wire.Topic("gate-1", wire.KindEntries) {
-				continue
+			if p.TopicName == wire.Topic("gate-1", wire.KindEntries) {
+				said(p)
 			}
-			batches.Add(1)
-			b, err := wire.DecodeBatch(p.Payload)
-			if err != nil {
-				t.Errorf("the batch cannot be read: %v", err)
-				return
-			}
-			answer, err := wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: (b.First + 1) % 2}.Encode()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			out := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-			out.TopicName, out.Payload = wire.Topic("gate-1", wire.KindReceipt), answer
-			out.Write(c)
 		}
 	}
 }

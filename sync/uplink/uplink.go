@@ -289,10 +289,12 @@ func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) 
 		return nothing, nil
 	}
 	switch {
-	case a.Refusal == wire.RefusedGap && a.Have != batch.First:
-		if err := u.opts.Outbox.Rewind(a.Have); err != nil {
-			return nothing, err
-		}
+	case a.Refusal == wire.RefusedGap && a.Have >= batch.First:
+		// No gap: late, or forged. It is unsigned, and so says nothing of the journal.
+		u.opts.Log.Warn("uplink ignores a gap that is none", "sent from", batch.First, "have", a.Have)
+		return nothing, nil
+	case a.Refusal == wire.RefusedGap:
+		u.opts.Outbox.Rewind(a.Have)
 		return gap, nil
 	case a.Refusal != "":
 		return nothing, fmt.Errorf("the centre refuses the batch from entry %d: %s: %s", batch.First, a.Refusal, a.Detail)

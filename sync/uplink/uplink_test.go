@@ -143,12 +143,12 @@ func TestTakeJudgesAnswers(t *testing.T) {
 		{"no answer", []byte("x"), nothing, "", 0},
 		{"for another", encode(wire.Answer{Device: "gate-2", Refusal: wire.RefusedHistory}), nothing, "", 0},
 		{"refused", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedSignature, Detail: "which key?"}), nothing, "refuses the batch from entry 0: signature: which key?", 0},
-		{"a gap that is none", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 0}), nothing, "gap", 0},
-		{"more than there is", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 9}), nothing, "another history", 0},
+		{"a gap that is none", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 0}), nothing, "", 0},
+		{"a gap ahead", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 2}), nothing, "", 0},
+		{"more than there is", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 9}), nothing, "", 0},
 		{"another root", encode(wire.Answer{Device: "gate-1", Receipt: lie}), nothing, "another history", 0},
 		{"a part", receipt(1), nothing, "", 1},
 		{"all of it", receipt(2), settled, "", 2},
-		{"a gap", encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 1}), gap, "", 2},
 	} {
 		got, refusal := u.take(test.raw, batch)
 		said := ""
@@ -158,6 +158,13 @@ func TestTakeJudgesAnswers(t *testing.T) {
 		if got != test.said || (said == "") != (test.refusal == "") || !strings.Contains(said, test.refusal) || o.Position() != test.position {
 			t.Errorf("%s: got %v, %q, position %d; want %v, ... %q, %d", test.name, got, said, o.Position(), test.said, test.refusal, test.position)
 		}
+	}
+	next, err := o.Next(t.Context(), 9)
+	if err != nil || next.First != 2 {
+		t.Fatalf("after all of it: got first %d, %v; want 2", next.First, err)
+	}
+	if got, refusal := u.take(encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 1}), next); got != gap || refusal != nil || o.Position() != 2 {
+		t.Errorf("a gap: got %v, %v, position %d; want %v, none, 2", got, refusal, o.Position(), gap)
 	}
 	if next, err := o.Next(t.Context(), 9); err != nil || next.First != 1 {
 		t.Errorf("after a gap: got first %d, %v; want 1", next.First, err)
