@@ -17,6 +17,7 @@ const (
 	streamName   = "LIMEN"
 	streamBytes  = 128 << 20
 	streamAge    = time.Hour // by then the device has sent it again
+	perSubject   = 8         // batches, or statuses, of one device; it has one under way
 	consumerName = "ingest"
 	maxGroup     = 32
 	retryPause   = 500 * time.Millisecond
@@ -34,7 +35,9 @@ func consumer(conn *nats.Conn) (jetstream.Consumer, error) {
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{subject("*", wire.KindEntries), subject("*", wire.KindStatus)},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
-		MaxBytes: streamBytes, MaxAge: streamAge, Discard: jetstream.DiscardOld,
+		// A device that floods pushes out what is its own, and nobody else's.
+		MaxMsgsPerSubject: perSubject,
+		MaxBytes:          streamBytes, MaxAge: streamAge, Discard: jetstream.DiscardOld,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the broker's buffer: %w", err)
