@@ -101,6 +101,9 @@ func checkOf(name CheckName, v authn.Verdict) Check {
 
 func compareCOM(chip chipReading, sod *lds.SOD) Check {
 	raw, ok := chip.files[lds.EFCOM.FID]
+	if !ok && chip.status(CheckChipRead, "") != Passed {
+		return needs(CheckCOM, CheckChipRead) // not read is not absent
+	}
 	if !ok {
 		return checkOf(CheckCOM, authn.CompareCOM(nil, sod))
 	}

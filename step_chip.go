@@ -27,8 +27,9 @@ func (c chipReading) addTo(e *Evidence) {
 	e.Spent.Chip = SpanOf(c.spent)
 }
 
-// wanted are the data groups the line needs; early comes first, because its
-// portrait takes about as long to decode and describe as the rest to read.
+// wanted are the data groups the line needs; early comes right after EF.SOD,
+// because its portrait takes about as long to decode and describe as the rest
+// to read.
 var wanted, early = []int{1, 2}, []int{2}
 
 // readChip opens the chip with what is printed on the document and reads the

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"limen/mrtd/authn"
 	"limen/mrtd/lds"
 )
 
@@ -64,40 +65,44 @@ type portrait struct {
 	forget    func()      // erases the description; nil without one
 }
 
-// earlyPortrait is DG2's portrait being decoded while other files travel.
+// earlyPortrait is DG2's portrait being decoded while other files travel:
+// EF.SOD comes before it, so that it is judged by then.
 type earlyPortrait struct {
-	in   *Inspection
-	ctx  context.Context
-	once sync.Once
-	done chan portrait // holds the portrait once there is one
-	from []byte        // the file it is decoded from
+	in       *Inspection
+	ctx      context.Context
+	once     sync.Once
+	done     chan portrait // holds the portrait once there is one
+	sod, dg2 []byte        // the files it was judged and decoded from
 }
 
 func (in *Inspection) awaitPortrait(ctx context.Context) *earlyPortrait {
 	return &earlyPortrait{in: in, ctx: ctx, done: make(chan portrait, 1)}
 }
 
-// arrive starts the decoding with the file that holds the portrait.
+// arrive starts with the file that holds the portrait.
 func (e *earlyPortrait) arrive(f lds.File, data []byte) {
-	if f.FID == group(2).FID {
+	switch f.FID {
+	case lds.EFSOD.FID:
+		e.sod = data
+	case group(2).FID:
 		e.once.Do(func() {
-			e.from = data
-			go func() { e.done <- e.in.decodePortrait(e.ctx, data) }()
+			e.dg2 = data
+			go func() { e.done <- e.in.decodePortrait(e.ctx, e.sod, e.dg2) }()
 		})
 	}
 }
 
-// portrait waits for the portrait of a chip that has been read. The hash that
-// is judged is that of the file the chip left in the end: a portrait of other
-// bytes is nobody's, however a chip brought that about.
+// portrait waits for the portrait of a chip that has been read. What counts is
+// what the chip left in the end: a portrait of other bytes is nobody's, however
+// a chip brought that about.
 func (e *earlyPortrait) portrait(chip chipReading) portrait {
-	judged := chip.files[group(2).FID]
+	sod, dg2 := chip.files[lds.EFSOD.FID], chip.files[group(2).FID]
 	e.once.Do(func() {
-		e.from = judged
-		e.done <- e.in.decodePortrait(e.ctx, judged)
+		e.sod, e.dg2 = sod, dg2
+		e.done <- e.in.decodePortrait(e.ctx, sod, dg2)
 	})
 	p := <-e.done
-	if !bytes.Equal(e.from, judged) {
+	if !bytes.Equal(e.sod, sod) || !bytes.Equal(e.dg2, dg2) {
 		if p.forget != nil {
 			p.forget()
 		}
@@ -107,10 +112,12 @@ func (e *earlyPortrait) portrait(chip chipReading) portrait {
 	return p
 }
 
-// decodePortrait decodes DG2's portrait, in a process of its own: what a chip
-// holds may be made to crash a decoder. Nobody has vouched for it yet; whether
-// it counts is for matchFace, which waits for the hashes.
-func (in *Inspection) decodePortrait(ctx context.Context, dg2 []byte) portrait {
+// decodePortrait decodes DG2's portrait after its hash and EF.SOD's signature
+// were judged, in a process of its own: what a chip holds may be made to crash
+// a decoder. A portrait nobody vouched for is shown to the officer, who must
+// see what was put there, and goes no further: its pixels reach no network of ours.
+func (in *Inspection) decodePortrait(ctx context.Context, sod, dg2 []byte) portrait {
+	vouched := in.vouchedFor(sod, dg2)
 	out := in.decode(ctx, dg2)
 	in.tell(StepMatch, out.checks...)
 	if out.image == nil {
@@ -118,10 +125,16 @@ func (in *Inspection) decodePortrait(ctx context.Context, dg2 []byte) portrait {
 	}
 	in.observe(Event{Step: StepMatch, Portrait: out.image})
 	out.described = out.image
-	if camera, ok := in.Camera.(PortraitDescriber); ok {
+	if camera, ok := in.Camera.(PortraitDescriber); ok && vouched {
 		out.described, out.forget = camera.Describe(ctx, out.image)
 	}
 	return out
+}
+
+// vouchedFor tells whether EF.SOD's signature holds and covers this DG2.
+func (in *Inspection) vouchedFor(sod, dg2 []byte) bool {
+	r := authn.PassiveFile(sod, map[int][]byte{2: dg2}, in.Trust, in.Now())
+	return r.Signature.Status == authn.Passed && r.Groups[2].Status == authn.Passed
 }
 
 func (in *Inspection) decode(ctx context.Context, raw []byte) portrait {

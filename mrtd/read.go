@@ -74,17 +74,16 @@ func (r *reader) run(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if err, end := r.attempt(ctx, lds.EFCOM); end {
-		return err
-	}
 	var first error
-	for _, f := range r.wanted() {
-		err, end := r.attempt(ctx, f)
-		if end {
-			return err
-		}
-		if first == nil {
-			first = err
+	for _, step := range []func() []lds.File{r.begin, r.list, r.rest} {
+		for _, f := range step() {
+			err, end := r.attempt(ctx, f)
+			if end {
+				return err
+			}
+			if first == nil && f != lds.EFCOM { // EF.COM is only an unsigned list
+				first = err
+			}
 		}
 	}
 	return first
@@ -200,23 +199,34 @@ func (r *reader) reopen(ctx context.Context) error {
 	return nil
 }
 
-// wanted lists the files to read after EF.COM: the groups asked for first,
-// EF.SOD, DG1, then the small ones that prove the chip, then DG2, then the rest.
-func (r *reader) wanted() []lds.File {
-	listed, known := comGroups(r.reading.Files[lds.EFCOM.FID])
-	var taken []int
-	take := func(groups ...int) (out []lds.File) {
-		for _, n := range groups {
-			f, ok := lds.FileOfGroup(n)
-			asked := ok && slices.Contains(r.opt.Groups, n) && !slices.Contains(taken, n)
-			if asked && (n == 1 || n == 2 || !known || slices.Contains(listed, n)) {
-				taken, out = append(taken, n), append(out, f)
-			}
+// begin is EF.SOD, by which all else is judged, and the groups asked for first.
+func (r *reader) begin() []lds.File {
+	out := []lds.File{lds.EFSOD}
+	for _, n := range r.opt.First {
+		if f, ok := lds.FileOfGroup(n); ok && slices.Contains(r.opt.Groups, n) {
+			out = append(out, f)
 		}
-		return out
 	}
-	first := take(r.opt.First...)
-	return slices.Concat(first, []lds.File{lds.EFSOD}, take(1, 14, 15, 2), take(r.opt.Groups...))
+	return out
+}
+
+// list is EF.COM, which tells which of the other groups there are.
+func (r *reader) list() []lds.File { return []lds.File{lds.EFCOM} }
+
+// rest are the groups not read yet: DG1, the small ones that prove the chip,
+// DG2, then the others.
+func (r *reader) rest() []lds.File {
+	listed, known := comGroups(r.reading.Files[lds.EFCOM.FID])
+	taken := slices.Clone(r.opt.First)
+	var out []lds.File
+	for _, n := range append([]int{1, 14, 15, 2}, r.opt.Groups...) {
+		f, ok := lds.FileOfGroup(n)
+		asked := ok && slices.Contains(r.opt.Groups, n) && !slices.Contains(taken, n)
+		if asked && (n == 1 || n == 2 || !known || slices.Contains(listed, n)) {
+			taken, out = append(taken, n), append(out, f)
+		}
+	}
+	return out
 }
 
 // comGroups reads EF.COM's tag list (Doc 9303-10, 4.6.1), which names groups

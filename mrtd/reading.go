@@ -2,7 +2,7 @@
 // how access to them was gained (Doc 9303-10, -11). The sequence is one
 // function, Read:
 //
-//	EF.CardAccess -> PACE, else BAC -> EF.COM, EF.SOD, DG1 -> DG14, DG15 -> DG2 -> the rest
+//	EF.CardAccess -> PACE, else BAC -> EF.SOD -> EF.COM, DG1 -> DG14, DG15 -> DG2 -> the rest
 //
 // It returns bytes and how they came. What they mean is package lds's, whether
 // they are genuine packages trust's and authn's. It starts no goroutine, opens
@@ -59,8 +59,9 @@ type Options struct {
 	// read. EF.COM is not signed: compare it with EF.SOD before believing that
 	// a group is absent. Nil is 1, 2, 14 and 15.
 	Groups []int
-	// First are groups among Groups that are read before EF.SOD and the others,
-	// where what is in them takes work that can be done while the rest travels.
+	// First are groups among Groups that are read right after EF.SOD, before
+	// EF.COM and the others: what is in them takes work that can be done, once
+	// EF.SOD has judged them, while the rest travels.
 	First []int
 	// MaxLe is the longest response data, in bytes, that reader and chip bear:
 	// above 256 reads use extended length. 0 is what the card says of itself
