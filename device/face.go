@@ -7,6 +7,7 @@ import (
 	"image"
 	"io"
 	"log/slog"
+	"time"
 
 	"limen"
 	"limen/capture"
@@ -44,9 +45,11 @@ func (f *faceCamera) Capture(ctx context.Context) (limen.LiveFace, error) {
 	if s := f.hub.State(); s.Phase == capture.Lost {
 		return nil, cameraAway(s.Reason)
 	}
+	limits := f.limits
+	limits.Since = time.Now()
 	frames, cancel := f.hub.Subscribe()
 	defer cancel()
-	sample, err := matcher.Collect(ctx, frames, f.engine, f.limits)
+	sample, err := matcher.Collect(ctx, frames, f.engine, limits)
 	if err != nil {
 		sample.Release()
 		return nil, cameraAway(err)

@@ -8,6 +8,7 @@ import (
 	"image"
 	"log/slog"
 	"slices"
+	"time"
 
 	"limen/capture"
 )
@@ -17,6 +18,9 @@ type Limits struct {
 	// Good is the number of fit frames after which Collect stops early; 3 when 0.
 	Good       int
 	Thresholds Thresholds
+	// Since is when the looking began: frames from before it are let go, for
+	// they may show somebody who has left. The zero time takes all.
+	Since time.Time
 }
 
 // Sample is what was gathered of one traveller. Its frame is held and its
@@ -107,6 +111,10 @@ func Collect(ctx context.Context, frames <-chan *capture.Frame, engine Engine, l
 					return g.finish(ErrFramesEnded)
 				}
 				return g.finish(nil)
+			}
+			if f.Time.Before(limits.Since) {
+				f.Release()
+				continue
 			}
 			frame = f
 		}

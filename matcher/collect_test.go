@@ -141,6 +141,23 @@ func TestCollectStopsWhenEnoughIsGood(t *testing.T) {
 	}
 }
 
+// What the camera saw before anybody looked is of somebody who may have left.
+func TestCollectLetsGoWhatIsOlder(t *testing.T) {
+	began := time.Now()
+	pool, frames := capture.NewPool(320, 240), make(chan *capture.Frame, 6)
+	for i := range 6 {
+		f := pool.Get()
+		f.Fill(noise(320, 240))
+		f.Seq, f.Time = uint64(i+1), began.Add(time.Duration(i-3)*40*time.Millisecond)
+		frames <- f
+	}
+	s, err := Collect(t.Context(), frames, scripted{eyes: map[uint64]float64{1: 99, 2: 99, 3: 99, 4: 60, 5: 60, 6: 60}}, Limits{Thresholds: DefaultThresholds(), Since: began})
+	if err != nil || s.Seen != 3 || s.Fit != 3 || s.Frame.Seq < 4 {
+		t.Errorf("got %d seen, %d fit, best %d (%v), want the three since it began", s.Seen, s.Fit, s.Frame.Seq, err)
+	}
+	s.Release()
+}
+
 func TestCollectAtTheDeadlineSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
