@@ -76,6 +76,7 @@ func (s *Stage) Play(ctx context.Context, t Traveller, finished <-chan limen.Fin
 	if err := s.camera.Show(scene); err != nil {
 		return Line{}, err
 	}
+	s.settle(ctx)
 	chip := &timedChip{Card: document.chip}
 	if !t.Wrong.NoChip {
 		s.nfc.Insert(s.between(chip), pn532sim.TypeA)
@@ -97,6 +98,24 @@ func (s *Stage) Play(ctx context.Context, t Traveller, finished <-chan limen.Fin
 		return l, f.Err
 	case <-limit.Done():
 		return Line{}, fmt.Errorf("%s: no decision within %v: %w", t.Name, inspectionLimit, limit.Err())
+	}
+}
+
+// settle waits until the pictures on their way are of the new scene: nobody
+// lays a document down in the instant the last traveller vanishes. A camera
+// that nobody watches is not waited for.
+func (s *Stage) settle(ctx context.Context) {
+	const pictures, limit = 4, 400 * time.Millisecond
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for shown := s.camera.Drawn(); s.camera.Drawn() < shown+pictures; {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
