@@ -117,7 +117,7 @@ func TestCameraThatHangs(t *testing.T) {
 		return &trap{Card: card, at: 5, what: func() { g.stage.Camera().Freeze(true) }}
 	}
 	g.expect(nobody, demo.Expect{Outcome: limen.Refer, Reasons: []string{"camera_unavailable"}})
-	oneClearLine(t, g.await(camera, device.Away), g.stage.Camera().URL(), "check its cable and power")
+	oneClearLine(t, g.await(camera, device.Away), g.stage.Camera().URL(), "frames", "check its")
 	g.stage.Between = nil
 	g.stage.Camera().Freeze(false)
 	g.await(camera, device.Working)

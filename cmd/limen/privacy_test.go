@@ -266,7 +266,7 @@ func (d *day) play() {
 	jp2.Document.JPEG2000 = true
 	d.cross(jp2)
 	misread := stranger("misread", "traveller-06")
-	misread.Document.Number = misread.Document.Number[:8] + "0"
+	misread.Document.Number = rowOf(d.t, "a 0 of the number misread as O").Document.Number // one that can be repaired in one way only
 	misread.Wrong.Misread = true
 	d.cross(misread, "mrz_repaired:document number")
 	for name, wrong := range map[string]demo.Wrong{

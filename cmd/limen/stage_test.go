@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,8 +61,18 @@ func testMain(m *testing.M) int {
 			os.Setenv(catalog.EnvModels, beside)
 		}
 	}
+	// These tests wait for paced wires more than they compute.
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked && runtime.GOMAXPROCS(0) < gates {
+		flag.Set("test.parallel", strconv.Itoa(gates))
+	}
 	return m.Run()
 }
+
+// gates is how many of them run at the same time, at least.
+const gates = 3
 
 // program is limen itself, as a process of its own.
 func program(ctx context.Context, args ...string) *exec.Cmd {
