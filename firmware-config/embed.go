@@ -1,5 +1,5 @@
 // Package firmwareconfig holds what configures an appliance without being
-// code: decision policies, device profiles and the commented sample of limen.yaml.
+// code: decision policies and the commented sample of limen.yaml.
 package firmwareconfig
 
 import "embed"
