@@ -32,7 +32,7 @@ type Document struct {
 
 // ChipFacts is what is kept of the chip.
 type ChipFacts struct {
-	Access        string `json:"access,omitempty" cbor:"1,keyasint,omitempty"`         // "PACE ECDH-GM AES-256 brainpoolP256r1", "BAC"
+	Access        string `json:"access,omitempty" cbor:"1,keyasint,omitempty"`         // "PACE brainpoolP256r1 AES-256", "BAC 3DES"
 	Groups        []int  `json:"groups,omitempty" cbor:"2,keyasint,omitempty"`         // data groups read
 	SignerCountry string `json:"signer_country,omitempty" cbor:"3,keyasint,omitempty"` // of the document signer
 	HashAlgorithm string `json:"hash,omitempty" cbor:"4,keyasint,omitempty"`

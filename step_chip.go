@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"limen/mrtd"
@@ -22,8 +21,7 @@ type chipReading struct {
 
 func (c chipReading) addTo(e *Evidence) {
 	c.checks.addTo(e)
-	groups := c.facts
-	e.Chip.Access, e.Chip.Groups, e.Chip.Commands, e.Chip.Bytes = groups.Access, groups.Groups, groups.Commands, groups.Bytes
+	e.Chip.Access, e.Chip.Groups, e.Chip.Commands, e.Chip.Bytes = c.facts.Access, c.facts.Groups, c.facts.Commands, c.facts.Bytes
 	e.Spent.Chip = SpanOf(c.spent)
 }
 
@@ -109,7 +107,11 @@ func judgeAccess(r mrtd.Reading, unless Reason) Check {
 // the chip says it does not have is an answer; one that could not be read is none.
 func judgeFiles(r mrtd.Reading) Check {
 	var missing, unread []Reason
-	for _, f := range []lds.File{lds.EFSOD, group(1), group(2)} {
+	files := []lds.File{lds.EFSOD}
+	for _, n := range wanted {
+		files = append(files, group(n))
+	}
+	for _, f := range files {
 		if _, ok := r.Files[f.FID]; ok {
 			continue
 		}
@@ -130,7 +132,7 @@ func judgeFiles(r mrtd.Reading) Check {
 }
 
 func factsOf(r mrtd.Reading) ChipFacts {
-	facts := ChipFacts{Access: describeAccess(r.Access), Commands: r.Stats.Commands, Bytes: r.Stats.BytesSent + r.Stats.BytesReceived}
+	facts := ChipFacts{Access: r.Access.Summary(), Commands: r.Stats.Commands, Bytes: r.Stats.BytesSent + r.Stats.BytesReceived}
 	for n := 1; n <= 16; n++ {
 		if _, ok := r.Files[group(n).FID]; ok {
 			facts.Groups = append(facts.Groups, n)
@@ -143,10 +145,4 @@ func factsOf(r mrtd.Reading) ChipFacts {
 func group(n int) lds.File {
 	f, _ := lds.FileOfGroup(n)
 	return f
-}
-
-// describeAccess is the protocol, curve and cipher as a record keeps them:
-// "PACE brainpoolP256r1 AES-256", "BAC 3DES".
-func describeAccess(a mrtd.Access) string {
-	return strings.Join(strings.Fields(a.Protocol+" "+a.Curve+" "+a.Cipher), " ")
 }

@@ -2,7 +2,7 @@
 // how access to them was gained (Doc 9303-10, -11). The sequence is one
 // function, Read:
 //
-//	EF.CardAccess -> PACE, else BAC -> EF.SOD -> EF.COM, DG1 -> DG14, DG15 -> DG2 -> the rest
+//	EF.CardAccess -> PACE, else BAC -> EF.SOD, Options.First -> EF.COM, DG1 -> DG14, DG15 -> DG2 -> the rest
 //
 // It returns bytes and how they came. What they mean is package lds's, whether
 // they are genuine packages trust's and authn's. It starts no goroutine, opens
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"limen/mrtd/apdu"
 	"limen/mrtd/lds"
@@ -105,6 +106,12 @@ type Access struct {
 	ParameterID int    // of PACE's domain parameters (Doc 9303-11, table 12)
 	Curve       string // of PACE; empty for unnamed parameters
 	Cipher      string // of secure messaging
+}
+
+// Summary is protocol, curve and cipher in one line: "PACE brainpoolP256r1
+// AES-256", "BAC 3DES"; empty when the chip was not opened.
+func (a Access) Summary() string {
+	return strings.Join(strings.Fields(a.Protocol+" "+a.Curve+" "+a.Cipher), " ")
 }
 
 // FileFailure is a file that could not be read.

@@ -123,7 +123,7 @@ func refused(err error) bool {
 // judge fills the result from what was read.
 func (r *readResult) judge(reading mrtd.Reading, err error, lines []string, store *trust.Store) {
 	a := reading.Access
-	r.Access, r.Password, r.PACE = strings.Join(strings.Fields(a.Protocol+" "+a.Curve+" "+a.Cipher), " "), a.Password, a.PACE
+	r.Access, r.Password, r.PACE = a.Summary(), a.Password, a.PACE
 	r.Commands, r.Bytes = reading.Stats.Commands, reading.Stats.BytesSent+reading.Stats.BytesReceived
 	if err != nil {
 		r.Error = oneLine(err)
