@@ -76,7 +76,7 @@ type Comparison struct {
 
 // PortraitDecoder decodes the chip's portrait, outside this process.
 type PortraitDecoder interface {
-	// Decode fails with an Unable (PortraitUnreadable, PortraitDecoder).
+	// Decode fails with an Unable (PortraitUnreadable, PortraitDecoderAway).
 	Decode(ctx context.Context, encoded []byte) (image.Image, error)
 }
 

@@ -25,6 +25,7 @@ var shipped embed.FS
 // Kind is what a model is for.
 type Kind string
 
+// The kinds.
 const (
 	Detector   Kind = "detector"   // finds faces and landmarks
 	Recogniser Kind = "recogniser" // describes a face for comparison
@@ -35,6 +36,7 @@ const (
 // Grade says what a model may be used for.
 type Grade string
 
+// The grades.
 const (
 	Demo        Grade = "demo"        // shows how the appliance works
 	Operational Grade = "operational" // may judge travelers

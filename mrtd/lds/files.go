@@ -1,3 +1,11 @@
+// Package lds is the logical data structure of an eMRTD's chip (Doc 9303-10):
+// which files it has, and what EF.CardAccess, EF.COM, EF.SOD, DG1 and DG2 hold.
+//
+//	bytes of a file -> Parse… -> its fields
+//
+// DG14's security infos are those of EF.CardAccess and read alike; the content
+// of the other groups is not parsed. Whether anything here is genuine is for
+// package authn to say: EF.SOD is taken apart, not verified.
 package lds
 
 import (

@@ -38,7 +38,8 @@ func newAuthorities(now time.Time) (authorities, error) {
 	return authorities{trusted, unknown, now}, err
 }
 
-// accessOIDs: PACE-ECDH-GM with AES-256 over brainpoolP256r1, the commonest today.
+// How documents are made: by PACE-ECDH-GM with AES-256 over brainpoolP256r1,
+// the commonest today, and signed some months ago.
 const (
 	paceAES256    = "0.4.0.127.0.7.2.2.4.2.4"
 	brainpoolP256 = 13
