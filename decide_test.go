@@ -66,7 +66,7 @@ func TestDecide(t *testing.T) {
 		{"a check without answer refers where it is demanded", with(clean(), inconclusive(CheckChipRead, because(ChipLost))), testPolicy(), Refer, []string{"chip_lost"}, nil, RecommendRepeat},
 		{"a check without answer and without demand is noted", with(clean(), inconclusive(CheckHistory, because(HistoryAway))), testPolicy(), Admit, nil, []string{"history_unavailable"}, RecommendNone},
 		{"a file that is not there is noted", with(clean(), Check{Name: CheckMRZChip, Status: NotPresent, Reasons: []Reason{because("com_absent")}}), testPolicy(), Admit, nil, []string{"com_absent"}, RecommendNone},
-		{"consequences are not causes", with(clean(), fail(CheckDGHash, because(DGHashMismatch, "DG2")).of("DG2"), needs(CheckFaceMatch, CheckDGHash)), testPolicy(),
+		{"consequences are not causes", with(clean(), fail(CheckDGHash, because("dg_hash_mismatch", "DG2")).of("DG2"), needs(CheckFaceMatch, CheckDGHash)), testPolicy(),
 			Refer, []string{"dg_hash_mismatch:DG2"}, nil, RecommendExamine},
 		{"a consequence alone still refers", with(clean(), needs(CheckFaceMatch, CheckDGHash)), testPolicy(), Refer, []string{"prerequisite_missing:dg_hash"}, nil, RecommendExamine},
 		{"the zero status is not passed", with(clean(), Check{Name: CheckFaceMatch}), testPolicy(), Refer, []string{"mandatory_check_missing:face_match"}, nil, RecommendServe},

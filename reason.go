@@ -35,7 +35,6 @@ func because(code ReasonCode, subject ...string) Reason {
 // in mrtd/authn and pass through unchanged.
 const (
 	PrerequisiteMissing ReasonCode = "prerequisite_missing" // an earlier check, named by the subject, did not pass
-	NotRequired         ReasonCode = "not_required"         // the policy does not ask for it
 	NotSupported        ReasonCode = "not_supported"        // this version of the appliance cannot check it
 	CutShort            ReasonCode = "inspection_cut_short" // the document was taken away, the appliance stopped or the time ran out
 
@@ -58,8 +57,6 @@ const (
 	PACEUnsupported  ReasonCode = "pace_unsupported_bac_used"
 	NoAccessControl  ReasonCode = "chip_open_without_key"
 	SODMalformed     ReasonCode = "sod_malformed"
-	DGHashMismatch   ReasonCode = "dg_hash_mismatch"
-	CSCAUnknown      ReasonCode = "csca_unknown"
 	MRZChipMismatch  ReasonCode = "mrz_chip_mismatch"
 
 	FaceNotFound        ReasonCode = "face_not_found"

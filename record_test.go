@@ -21,8 +21,8 @@ func sampleRecord() Record {
 		Version: RecordVersion, Kind: KindInspection, ID: "0123", Site: "vilnius-airport", Device: "gate-1",
 		Started: 1790000000000, Ended: 1790000004000, Document: Document{Format: "TD3", Code: "P", Issuer: "UTO", Pseudonym: Pseudonym{1, 2, 3}},
 		Chip: ChipFacts{Access: "BAC", Groups: []int{1, 2}, Commands: 80, Bytes: 21000}, Face: &Comparison{Score: 0.7, Threshold: 0.41, Model: "m", Grade: "operational", FMR: 0.001},
-		Checks:   []Check{pass(CheckMRZ), fail(CheckDGHash, because(DGHashMismatch, "DG2")).of("DG2")},
-		Decision: Decision{Outcome: Refer, Reasons: []Reason{because(DGHashMismatch, "DG2")}, Recommendation: RecommendExamine},
+		Checks:   []Check{pass(CheckMRZ), fail(CheckDGHash, because("dg_hash_mismatch", "DG2")).of("DG2")},
+		Decision: Decision{Outcome: Refer, Reasons: []Reason{because("dg_hash_mismatch", "DG2")}, Recommendation: RecommendExamine},
 		Spent:    Spent{1, 2, 3, 4}, Policy: "test", Software: "v0",
 	}
 }

@@ -161,7 +161,7 @@ func referred(t *testing.T, id string) []limen.Event {
 	for i := range checks {
 		switch c := &checks[i]; {
 		case c.Name == limen.CheckDGHash && c.Subject == "DG2":
-			c.Status, c.Reasons = limen.Failed, []limen.Reason{because(limen.DGHashMismatch, "DG2")}
+			c.Status, c.Reasons = limen.Failed, []limen.Reason{because("dg_hash_mismatch", "DG2")}
 		case c.Name == limen.CheckFaceMatch:
 			c.Status, c.Reasons = limen.NotPerformed, []limen.Reason{because(limen.PrerequisiteMissing, "dg_hash")}
 		case c.Name == limen.CheckLookup && c.Subject == "national":
@@ -169,7 +169,7 @@ func referred(t *testing.T, id string) []limen.Event {
 		}
 	}
 	d := limen.Decision{Outcome: limen.Refer, Recommendation: limen.RecommendExamine,
-		Reasons: []limen.Reason{because(limen.LookupUnavailable, "national"), because(limen.DGHashMismatch, "DG2")}}
+		Reasons: []limen.Reason{because(limen.LookupUnavailable, "national"), because("dg_hash_mismatch", "DG2")}}
 	return events(t, id, noon, true, checks, nil, d, nil)
 }
 

@@ -196,13 +196,13 @@ func (c *inspection) ended(group string) bool {
 	return c.finished != nil || group != "record" && c.reached["record"]
 }
 
-// groupState sums a part of the line up. What this version cannot check or
-// the policy does not ask for leaves a part complete.
+// groupState sums a part of the line up. What this version cannot check
+// leaves a part complete.
 func groupState(checks []checkView, reached, ended bool) string {
 	has := func(status ...limen.Status) bool {
 		return slices.ContainsFunc(checks, func(c checkView) bool {
 			excused := len(c.codes) > 0 && !slices.ContainsFunc(c.codes, func(r limen.Reason) bool {
-				return r.Code != limen.NotSupported && r.Code != limen.NotRequired
+				return r.Code != limen.NotSupported
 			})
 			return slices.Contains(status, limen.Status(c.Status)) && !excused
 		})

@@ -158,9 +158,9 @@ func TestWordsSpeakOfTheSubject(t *testing.T) {
 		reason limen.Reason
 		want   string
 	}{
-		{because(limen.DGHashMismatch, "DG2"), "The chip's data was changed after issue: portrait."},
-		{because(limen.DGHashMismatch, "DG9"), "The chip's data was changed after issue: DG9."},
-		{because(limen.DGHashMismatch, ""), "The chip's data was changed after issue."},
+		{because("dg_hash_mismatch", "DG2"), "The chip's data was changed after issue: portrait."},
+		{because("dg_hash_mismatch", "DG9"), "The chip's data was changed after issue: DG9."},
+		{because("dg_hash_mismatch", ""), "The chip's data was changed after issue."},
 		{because(limen.PrerequisiteMissing, "dg_hash"), "This was not checked, because an earlier check did not pass: Unchanged since issue."},
 		{because(limen.CheckMissing, "dg_hash:DG2"), "A required check was not made: Unchanged since issue: portrait."},
 		{because(limen.CheckMissing, "lookup:stop_list"), "A required check was not made: Nothing held in: stop list."},

@@ -190,7 +190,7 @@ func (d *device) record(i uint64) []byte {
 	r := limen.Record{
 		Version: limen.RecordVersion, Kind: limen.KindInspection, ID: fmt.Sprintf("%s-%d", d.name, i), Site: "utopia-airport", Device: d.name,
 		Started: limen.MomentOf(day.Add(time.Duration(i) * time.Second)), Document: limen.Document{Issuer: "UTO", Pseudonym: limen.Pseudonym{0xab, 0xcd, byte(i)}},
-		Decision: limen.Decision{Outcome: limen.Refer, Reasons: []limen.Reason{{Code: limen.DGHashMismatch, Subject: "DG2"}}},
+		Decision: limen.Decision{Outcome: limen.Refer, Reasons: []limen.Reason{{Code: "dg_hash_mismatch", Subject: "DG2"}}},
 	}
 	b, err := r.Encode()
 	if err != nil {
