@@ -22,11 +22,6 @@ type Box struct{ X, Y, W, H float64 }
 // Side is the geometric mean of width and height: the size of a face.
 func (b Box) Side() float64 { return math.Sqrt(max(b.W, 0) * max(b.H, 0)) }
 
-// Rect is b rounded outward.
-func (b Box) Rect() image.Rectangle {
-	return image.Rect(int(math.Floor(b.X)), int(math.Floor(b.Y)), int(math.Ceil(b.X+b.W)), int(math.Ceil(b.Y+b.H)))
-}
-
 // Landmarks of a face as the detector orders them; right and left are the
 // person's own, so the right eye lies to the left in the picture.
 const (

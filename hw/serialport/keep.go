@@ -51,11 +51,6 @@ type Keeper struct {
 	open func(context.Context, string, Mode) (*Port, error) // for tests
 }
 
-// Keep runs a Keeper with its default times.
-func Keep(ctx context.Context, path string, mode Mode, use func(context.Context, *Port) error, report func(Report)) error {
-	return Keeper{Path: path, Mode: mode, Use: use, Report: report}.Run(ctx)
-}
-
 // Run blocks until ctx ends or Use is done, and returns after the port is
 // closed. Its error is nil when Use was done, ctx's when ctx ended, and an
 // *OpenError at once where trying again cannot help (BadSetting, NoPort).

@@ -90,9 +90,6 @@ func Open(ctx context.Context, path string, mode Mode) (*Port, error) {
 	}, nil
 }
 
-// Path is the path the port was opened at.
-func (p *Port) Path() string { return p.path }
-
 // Read waits for at least one byte until ctx ends. Bytes that come together
 // with the end of ctx are not lost; the next Read has them.
 func (p *Port) Read(ctx context.Context, b []byte) (int, error) {
@@ -181,17 +178,6 @@ func (p *Port) SetBaud(ctx context.Context, baud int) error {
 		return p.fail("set the speed of", err)
 	}
 	p.mode = mode
-	return nil
-}
-
-// Discard throws away what has come in and was not read yet.
-func (p *Port) Discard() error {
-	if p.closed.Load() {
-		return p.fail("empty", ErrClosed)
-	}
-	if err := p.port.ResetInputBuffer(); err != nil {
-		return p.fail("empty", err)
-	}
 	return nil
 }
 

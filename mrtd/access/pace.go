@@ -46,9 +46,6 @@ func (p Password) Name() string {
 	return "MRZ"
 }
 
-// Reference is the number by which MSE:Set AT names the password.
-func (p Password) Reference() byte { return p.reference }
-
 // Key derives the key that encrypts the nonce, K_pi (9.7.3).
 func (p Password) Key(c Cipher) Key { return c.Derive(p.encoded, forPassword) }
 

@@ -14,9 +14,6 @@ type Date struct {
 	Day   int `json:"day"`
 }
 
-// Known tells whether no part is unknown.
-func (d Date) Known() bool { return d.Year != 0 && d.Month != 0 && d.Day != 0 }
-
 // ISO is the date as YYYY-MM-DD, with "??" for unknown parts. It is what the
 // passport said: show it, do not log it.
 func (d Date) ISO() string {

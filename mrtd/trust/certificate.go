@@ -186,9 +186,6 @@ func (c *Certificate) ValidAt(at time.Time) bool {
 	return !at.Before(c.NotBefore) && !at.After(c.NotAfter)
 }
 
-// SHA256 is the digest of the whole certificate, by which stores know it.
-func (c *Certificate) SHA256() [sha256.Size]byte { return c.digest }
-
 // LogValue names the certificate by its subject and serial.
 func (c *Certificate) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("subject", c.Subject.String()), slog.String("serial", fmt.Sprintf("%X", c.Serial)))

@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// Address is where the virtual reader awaits its card program.
+	// Address is where the first virtual reader awaits its card program; the
+	// second's port is one higher.
 	Address = "127.0.0.1:35963"
 	// Reader is that reader's name in PC/SC.
 	Reader = "Virtual PCD 00 00"

@@ -19,9 +19,6 @@ import (
 	"time"
 )
 
-// DefaultAddress is the first virtual reader's; the second's port is one higher.
-const DefaultAddress = "127.0.0.1:35963"
-
 // Card is what lies in the reader.
 type Card interface {
 	// Transmit answers one command APDU. An error takes the card out of the reader.

@@ -21,13 +21,8 @@ import (
 //go:embed *.jpg *.jp2 *.png credits.csv
 var files embed.FS
 
-// The travellers of which something special is known.
-const (
-	// Smiling smiles at the camera; the portrait is neutral like all others.
-	Smiling = "traveller-03"
-	// JPEG2000 also has a portrait encoded as JPEG 2000.
-	JPEG2000 = "traveller-02"
-)
+// JPEG2000 is the one whose portrait is also encoded as JPEG 2000.
+const JPEG2000 = "traveller-02"
 
 // Names lists the travellers, "traveller-01" and on, in order.
 func Names() []string {
