@@ -19,7 +19,6 @@ import (
 	"limen"
 	"limen/capture"
 	"limen/capture/portrait"
-	"limen/matcher"
 	"limen/mrtd/trust"
 )
 
@@ -212,10 +211,4 @@ func newID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
-}
-
-// engine is a face engine that is closed when the appliance ends.
-type engine interface {
-	matcher.Engine
-	Close() error
 }

@@ -53,7 +53,7 @@ func (a *Appliance) openFace() {
 
 // openEngine loads the verified bytes of the configured models, and the
 // recogniser's own threshold for the policy's false match rate.
-func openEngine(cfg ModelsConfig, fmr float64) (engine, comparisonModel, error) {
+func openEngine(cfg ModelsConfig, fmr float64) (*cvface.Engine, comparisonModel, error) {
 	detector, _, _, err := catalog.Load(cfg.Detector)
 	if err != nil {
 		return nil, comparisonModel{}, err
