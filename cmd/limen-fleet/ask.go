@@ -2,12 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"fmt"
 
 	"limen"
 	"limen/cmd/internal/cli"

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -79,7 +78,7 @@ func (c *enrolCommand) certify(e *enrolled) error {
 	e.Certificate, e.Key = files.Certificate, files.Key
 	b, err := os.ReadFile(a.CAPath())
 	if err == nil {
-		err = os.WriteFile(e.CA, b, fs.FileMode(0o600))
+		err = os.WriteFile(e.CA, b, 0o600)
 	}
 	return err
 }

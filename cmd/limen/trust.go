@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -107,7 +106,7 @@ func (c *trustList) Run(con *cli.Console) error {
 		return con.PrintJSON(map[string]any{"certificates": store.Len(), "countries": countries, "sources": store.Sources()})
 	}
 	con.Printf("%s of %d states\n", certificates(store.Len()), len(countries))
-	names := slices.SortedFunc(maps.Keys(countries), cmp.Compare[string])
+	names := slices.Sorted(maps.Keys(countries))
 	for i, name := range names {
 		con.Printf("  %s %3d", name, countries[name])
 		if i%8 == 7 || i == len(names)-1 {
