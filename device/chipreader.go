@@ -26,7 +26,7 @@ type contactless interface {
 // card is a chip that poll selected.
 type card interface {
 	Transmit(ctx context.Context, command []byte) ([]byte, error)
-	MaxLength() (command, response int)
+	Limits() (command, response int) // as apdu.Limited has it
 	Release(ctx context.Context) error
 }
 
@@ -160,9 +160,6 @@ func (c *chip) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	}
 	return response, err
 }
-
-// Limits implements apdu.Limited.
-func (c *chip) Limits() (command, response int) { return c.MaxLength() }
 
 // Close ends the session.
 func (c *chip) Close() error {

@@ -42,7 +42,7 @@ func openPCSC(con *cli.Console, name string, wait time.Duration) (apdu.Card, fun
 		}
 		return nil, nil, errors.Join(err, reader.Close())
 	}
-	return limited{card}, func() {
+	return card, func() {
 		card.Close(context.WithoutCancel(con))
 		reader.Close()
 	}, nil
@@ -72,16 +72,5 @@ func openPN532(con *cli.Console, tty string, wait time.Duration) (apdu.Card, fun
 		}
 		return nil, nil, err
 	}
-	return limited{target}, done, nil
+	return target, done, nil
 }
-
-// limited gives a card's lengths the name the document reader asks for.
-type limited struct{ lengthCard }
-
-type lengthCard interface {
-	apdu.Card
-	MaxLength() (command, response int)
-}
-
-// Limits implements apdu.Limited.
-func (l limited) Limits() (command, response int) { return l.MaxLength() }

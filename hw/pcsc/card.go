@@ -22,10 +22,10 @@ type Card struct {
 // ATR is the answer to reset, which a contactless reader makes up from the ATS.
 func (c *Card) ATR() []byte { return c.atr }
 
-// MaxLength is the longest command and response APDU the reader says it
+// Limits are the longest command and response APDU the reader says it
 // carries, in bytes: those of extended length, or of short length where it
 // says nothing.
-func (c *Card) MaxLength() (command, response int) { return c.maxCommand, c.maxResponse }
+func (c *Card) Limits() (command, response int) { return c.maxCommand, c.maxResponse }
 
 // Transmit sends a raw command APDU and returns the response with SW1 SW2. An
 // error with CardGone() true means that the card left or was reset. When ctx

@@ -137,8 +137,8 @@ func TestThroughPCSCD(t *testing.T) {
 	if !bytes.Equal(c.ATR(), testATR) {
 		t.Errorf("ATR: got %x, want %x", c.ATR(), testATR)
 	}
-	if command, response := c.MaxLength(); command != 0xFFFF || response != 0xFFFF {
-		t.Errorf("MaxLength: got %d, %d, want 65535 both", command, response)
+	if command, response := c.Limits(); command != 0xFFFF || response != 0xFFFF {
+		t.Errorf("Limits: got %d, %d, want 65535 both", command, response)
 	}
 	t.Run("extended length", func(t *testing.T) {
 		cmd := make([]byte, 60000)
@@ -210,8 +210,8 @@ func TestThroughPCSCD(t *testing.T) {
 	})
 }
 
-// Cancelling frees the caller at once though the call goes on; Close waits for it.
-func TestCancelledExchange(t *testing.T) {
+// Canceling frees the caller at once though the call goes on; Close waits for it.
+func TestCanceledExchange(t *testing.T) {
 	pcscdtest.Start(t)
 	sim := &card{}
 	remove := insert(t, sim)

@@ -30,8 +30,8 @@ func (*Reader) WaitCard(context.Context) (*Card, error) { return nil, notBuilt("
 // ATR is empty.
 func (*Card) ATR() []byte { return nil }
 
-// MaxLength is nothing.
-func (*Card) MaxLength() (command, response int) { return 0, 0 }
+// Limits are nothing.
+func (*Card) Limits() (command, response int) { return 0, 0 }
 
 // Transmit always fails.
 func (*Card) Transmit(context.Context, []byte) ([]byte, error) {

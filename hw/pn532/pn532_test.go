@@ -119,8 +119,8 @@ func TestChainsLongCommandsAndResponses(t *testing.T) {
 	if _, err := target.Transmit(t.Context(), make([]byte, 65545)); err == nil {
 		t.Error("command of 65545 bytes: got no error, want one")
 	}
-	if c, r := target.MaxLength(); c != 65544 || r != 65538 {
-		t.Errorf("MaxLength: got %d, %d, want 65544, 65538", c, r)
+	if c, r := target.Limits(); c != 65544 || r != 65538 {
+		t.Errorf("Limits: got %d, %d, want 65544, 65538", c, r)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestPollWithoutCard(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Poll(ctx, time.Hour); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: got %v, want context.Canceled", err)
+		t.Errorf("canceled: got %v, want context.Canceled", err)
 	}
 	b.chip.Insert(&fileCard{}, pn532sim.TypeB)
 	if _, err := r.Poll(t.Context(), time.Minute); err != nil {

@@ -113,10 +113,10 @@ func status(code byte, rsp []byte) error {
 // Info is what the card said of itself when it was selected.
 func (t *Target) Info() Info { return t.info }
 
-// MaxLength is the longest command and response APDU that Transmit carries, in
+// Limits are the longest command and response APDU that Transmit carries, in
 // bytes: longer payloads than the chip's 262 travel in pieces, so every
 // extended-length APDU fits.
-func (t *Target) MaxLength() (command, response int) { return maxCommand, maxResponse }
+func (t *Target) Limits() (command, response int) { return maxCommand, maxResponse }
 
 // Transmit sends a raw command APDU and returns the response with SW1 SW2. An
 // error with CardGone() true means that the card left the field. When ctx ends
