@@ -8,7 +8,7 @@ import (
 	"limen/mrtd/mrz"
 )
 
-// Event is something an inspection has just learnt. Exactly one of the
+// Event is something an inspection has just learned. Exactly one of the
 // pointers and pictures is set, or none in a mere step. Events hold personal
 // data: they go to the screen in front of the officer and nowhere else.
 type Event struct {

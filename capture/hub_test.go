@@ -74,7 +74,7 @@ func TestHubGivesEveryConsumerTheLatestFrame(t *testing.T) {
 		cancelA()
 		cancelA() // twice is harmless
 		if _, open := <-a; open {
-			t.Error("cancelled subscription still open")
+			t.Error("canceled subscription still open")
 		}
 		cancel()
 		if err := <-done; err != nil {

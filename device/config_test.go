@@ -55,8 +55,8 @@ func TestSchemaCoversEveryKey(t *testing.T) {
 func TestConfigErrorsNameLineColumnAndFix(t *testing.T) {
 	head := "site: vilnius\ndevice: gate-1\n"
 	for _, c := range []struct{ name, text, want string }{
-		{"misspelt key", head + "chip_reader:\n  knd: pn532\n", `:4:3: there is no key "knd"; did you mean "kind"?`},
-		{"misspelt top-level key", head + "polcy: x\n", `:3:1: there is no key "polcy"; did you mean "policy"?`},
+		{"misspelled key", head + "chip_reader:\n  knd: pn532\n", `:4:3: there is no key "knd"; did you mean "kind"?`},
+		{"misspelled top-level key", head + "polcy: x\n", `:3:1: there is no key "polcy"; did you mean "policy"?`},
 		{"unknown key", head + "coffee_machine: 1\n", `:3:1: there is no key "coffee_machine"`},
 		{"wrong type", head + "camera:\n  width: wide\n", `:4:10: `},
 		{"not one of", head + "chip_reader:\n  kind: acr122\n", `:4:9: chip_reader.kind: "acr122" is not one of pn532, pcsc, none`},

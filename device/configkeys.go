@@ -32,7 +32,7 @@ func keysOf(v any) []string {
 	return keys
 }
 
-// nearest is the known key a misspelt one is closest to, within a third of
+// nearest is the known key a misspelled one is closest to, within a third of
 // its length; "" when none is.
 func nearest(word string, known []string) string {
 	best, least := "", len(word)/3+1

@@ -178,7 +178,7 @@ func broken(err error) bool {
 }
 
 // reopen starts over from the master file: a plain command ends what is left
-// of the old session at the chip. What the reads have learnt is kept.
+// of the old session at the chip. What the reads have learned is kept.
 func (r *reader) reopen(ctx context.Context) error {
 	r.reopens++
 	if _, err := apdu.Send(ctx, r.card, apdu.SelectMF()); err != nil {

@@ -3,7 +3,7 @@
 //
 //	camera → frames (I420) → one VP8 encoder → one RTP track → every viewer
 //
-// The picture goes to few viewers near by. Signalling is one offer and one
+// The picture goes to few viewers near by. Signaling is one offer and one
 // answer with all candidates inside (no trickle), candidates are the host's
 // own addresses, and the encoder runs only while somebody watches. There is
 // no audio, no recording and no TURN.

@@ -30,7 +30,7 @@ func TestBadInputHasOneClearLine(t *testing.T) {
 		}
 		return path
 	}
-	misspelt := file("misspelt.yaml", "site: utopia-airport\ndevice: gate-1\nchip_reader:\n  kidn: none\n")
+	misspelled := file("misspelled.yaml", "site: utopia-airport\ndevice: gate-1\nchip_reader:\n  kidn: none\n")
 	absent := filepath.Join(dir, "absent.yaml")
 	wrongValue := file("value.yaml", "site: utopia-airport\ndevice: gate-1\nmrz_reader:\n  protocol: morse\n")
 	broken := file("broken.yaml", "site: [\n")
@@ -48,10 +48,10 @@ func TestBadInputHasOneClearLine(t *testing.T) {
 		code  int
 		words []string
 	}{
-		{"misspelt key, check", []string{"config", "check", misspelt}, 2, []string{misspelt + ":4:3", `"kidn"`, `did you mean "kind"?`}},
-		{"misspelt key, run", []string{"run", "--config", misspelt}, 2, []string{misspelt + ":4:3", `did you mean "kind"?`}},
-		{"misspelt key, doctor", []string{"doctor", "--config", misspelt}, 2, []string{misspelt + ":4:3", `did you mean "kind"?`}},
-		{"misspelt key, history", []string{"history", "show", "--config", misspelt}, 2, []string{misspelt + ":4:3", `did you mean "kind"?`}},
+		{"misspelled key, check", []string{"config", "check", misspelled}, 2, []string{misspelled + ":4:3", `"kidn"`, `did you mean "kind"?`}},
+		{"misspelled key, run", []string{"run", "--config", misspelled}, 2, []string{misspelled + ":4:3", `did you mean "kind"?`}},
+		{"misspelled key, doctor", []string{"doctor", "--config", misspelled}, 2, []string{misspelled + ":4:3", `did you mean "kind"?`}},
+		{"misspelled key, history", []string{"history", "show", "--config", misspelled}, 2, []string{misspelled + ":4:3", `did you mean "kind"?`}},
 		{"wrong value", []string{"run", "--config", wrongValue}, 2, []string{wrongValue + ":4:13", "mrz_reader.protocol", `"morse"`, "elyctis"}},
 		{"no YAML", []string{"run", "--config", broken}, 2, []string{broken + ":1:"}},
 		{"no configuration", []string{"run", "--config", absent}, 2, []string{absent, "copy firmware-config/limen.yaml there", "--config"}},
@@ -60,7 +60,7 @@ func TestBadInputHasOneClearLine(t *testing.T) {
 		{"no key", []string{"chip", "read", "--reader", "pcsc"}, 2, []string{"--mrz", "--can"}},
 		{"MRZ lines that are none", []string{"chip", "read", "--reader", "pcsc", "--mrz", "HELLO"}, 2, []string{"--mrz", "line"}},
 		{"one MRZ line of two", []string{"mrz", "parse", specimen[0]}, 1, []string{"line"}},
-		{"trust folder is a file", []string{"trust", "list", "--trust", misspelt}, 3, []string{misspelt, "trust store"}},
+		{"trust folder is a file", []string{"trust", "list", "--trust", misspelled}, 3, []string{misspelled, "trust store"}},
 		{"trust folder is broken", []string{"trust", "list", "--trust", brokenTrust}, 3, []string{brokenTrust, "index.json", "import its sources again"}},
 		{"no trust folder", []string{"trust", "list", "--trust", filepath.Join(dir, "none")}, 3, []string{filepath.Join(dir, "none"), "limen trust import"}},
 		{"chip read with a broken trust folder", []string{"chip", "read", "--reader", "pcsc", "--mrz", specimenMRZ, "--trust", brokenTrust}, 3, []string{brokenTrust, "index.json"}},

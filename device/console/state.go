@@ -55,7 +55,7 @@ const maxPast = 20
 // maxChecks bounds the checks of one inspection: a line has near 25.
 const maxChecks = 200
 
-// Observe takes in what an inspection has learnt. It never blocks: it holds a
+// Observe takes in what an inspection has learned. It never blocks: it holds a
 // lock that nobody keeps while writing to a page or encoding a picture.
 func (s *Server) Observe(e limen.Event) {
 	s.mu.Lock()

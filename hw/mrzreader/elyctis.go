@@ -29,7 +29,7 @@ type CardState struct {
 // same frame: code, length in two bytes, high byte first, data.
 const (
 	codeInquire    = 0x49
-	codeInquire1   = 0x4C // one line, as on driving licences
+	codeInquire1   = 0x4C // one line, as on driver's licenses
 	codeContinuous = 0x43
 )
 

@@ -1,5 +1,5 @@
 // Package catalog is the manifest of the models that limen knows: what each is
-// for, how its file is recognised, under which licence it comes, and what was
+// for, how its file is recognized, under which license it comes, and what was
 // measured with it. It finds the files and refuses any that differs by a bit:
 // which model judged a person is part of the record.
 package catalog

@@ -63,7 +63,7 @@ func TestMRZInformation(t *testing.T) {
 	}
 }
 
-// What the chip was personalised with is what the reader takes from the print.
+// What the chip was personalized with is what the reader takes from the print.
 func TestMRZInformationAgreesWithReader(t *testing.T) {
 	for _, printed := range []string{
 		printedTD3,

@@ -48,7 +48,7 @@ func (p Point) Equal(q Point) bool {
 const maxBits = 640
 
 // Explicit makes a curve of parameters a document spells out. They are
-// recognised as a named curve where they are one; others are checked only as
+// recognized as a named curve where they are one; others are checked only as
 // far as costs little (P and N probably prime, non-singular, G on the curve,
 // N within Hasse's bound), because a chain to a trusted CSCA must vouch for them.
 func Explicit(p, a, b, gx, gy, n *big.Int, h int) (*Curve, error) {

@@ -71,7 +71,7 @@ type ChipAuthenticationPublicKeyInfo struct {
 }
 
 // ParseCardAccess reads the content of EF.CardAccess. Bytes after the set are
-// padding of the file and ignored, as chips personalised with fixed-size files
+// padding of the file and ignored, as chips personalized with fixed-size files
 // have them.
 func ParseCardAccess(b []byte) (SecurityInfos, error) {
 	set, _, err := ber.Next(b)

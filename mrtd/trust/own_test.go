@@ -331,7 +331,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"no hash":           trust.Verify(rsa, trust.Algorithm{Scheme: trust.RSAPKCS1}, 0, nil, nil),
 	} {
 		if err == nil || errors.Is(err, trust.ErrSignature) {
-			t.Errorf("%s: got %v, want an error that is no judgement", name, err)
+			t.Errorf("%s: got %v, want an error that is no judgment", name, err)
 		}
 	}
 	// r || s of fixed length is the same signature (BSI TR-03111, 5.2.1).

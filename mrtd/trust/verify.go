@@ -16,7 +16,7 @@ var ErrSignature = errors.New("signature does not verify")
 
 // Verify judges a signature over message. digest is the hash to use where the
 // algorithm names none, and may be zero. It returns nil, an error that wraps
-// ErrSignature, or one that says why no judgement is possible.
+// ErrSignature, or one that says why no judgment is possible.
 func Verify(key *PublicKey, a Algorithm, digest crypto.Hash, message, signature []byte) error {
 	hash, mgf := a.Hash, a.MGF
 	if hash == 0 {

@@ -69,7 +69,7 @@ func TestExtendedFrameBegins(t *testing.T) {
 	}
 }
 
-func TestResynchronises(t *testing.T) {
+func TestResynchronizes(t *testing.T) {
 	good := AppendData(nil, FromChip, []byte{0x03, 0x32, 0x01, 0x06, 0x07})
 	broken := AppendData(nil, FromChip, []byte{0x41, 0x00, 0x90, 0x00})
 	broken[7] ^= 0x10
