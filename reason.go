@@ -92,6 +92,7 @@ type Unable struct {
 	Err    error
 }
 
+// Error is the reason, then what happened.
 func (u *Unable) Error() string { return fmt.Sprintf("%s: %v", u.Reason, u.Err) }
 func (u *Unable) Unwrap() error { return u.Err }
 

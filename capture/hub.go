@@ -17,6 +17,7 @@ import (
 //	any ──ctx ends──▶ Stopped
 type Phase string
 
+// The phases.
 const (
 	Starting Phase = "starting"
 	Live     Phase = "live"

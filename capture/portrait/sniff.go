@@ -10,6 +10,7 @@ import (
 // Format is how a portrait is encoded.
 type Format byte
 
+// The formats.
 const (
 	UnknownFormat Format = iota
 	JPEG                 // ISO/IEC 10918
@@ -17,6 +18,7 @@ const (
 	J2K                  // a bare JPEG 2000 codestream, ISO/IEC 15444-1 Annex A
 )
 
+// String names the format.
 func (f Format) String() string {
 	switch f {
 	case JPEG:

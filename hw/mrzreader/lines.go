@@ -10,6 +10,7 @@ import (
 // Trigger is how a reader is told to look.
 type Trigger string
 
+// The triggers.
 const (
 	TriggerNone      Trigger = "none"      // it looks by itself
 	TriggerHoneywell Trigger = "honeywell" // SYN T CR starts, SYN U CR stops

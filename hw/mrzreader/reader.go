@@ -28,6 +28,7 @@ type Port interface {
 // Protocol is what a reader speaks.
 type Protocol string
 
+// The protocols.
 const (
 	Elyctis Protocol = "elyctis" // IDBOX One, scanner command set 1.7
 	RTE     Protocol = "3m-rte"  // 3M RTE6701 family, RTE Native
@@ -42,6 +43,7 @@ type Read struct {
 	Notes []Note    // what had to be tolerated
 }
 
+// String, GoString, Format and LogValue tell how many lines were read and nothing else.
 func (r Read) String() string             { return fmt.Sprintf("MRZ read(%d lines, redacted)", len(r.Lines)) }
 func (r Read) GoString() string           { return r.String() }
 func (r Read) Format(s fmt.State, _ rune) { fmt.Fprint(s, r.String()) }
@@ -50,6 +52,7 @@ func (r Read) LogValue() slog.Value       { return slog.StringValue(r.String()) 
 // Note names something odd on the wire. It holds no content.
 type Note string
 
+// The notes.
 const (
 	SevenBits   Note = "the reader sends 7 bits and even parity where 8 bits are expected; set it to 8N1, or the port to 7E1"
 	DoubledLine Note = "the reader sent a line twice; the second was dropped"

@@ -11,6 +11,7 @@ import (
 // shorter than 128 bytes, TwoBytes and two septets look the same.
 type LengthField string
 
+// The length fields.
 const (
 	TwoBytes LengthField = "two" // low byte first: "14 significant bits" in the RTE6701-OEM manual
 	OneByte  LengthField = "one"
@@ -19,6 +20,7 @@ const (
 // BCCSpan is which bytes the 3M block check covers; the last is always ETX.
 type BCCSpan string
 
+// The spans.
 const (
 	FromSOH    BCCSpan = "soh"    // the whole block
 	FromLength BCCSpan = "length" // the block without SOH

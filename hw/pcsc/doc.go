@@ -33,6 +33,7 @@ type Error struct {
 	Detail string // PC/SC's own words, or names of readers; never card data
 }
 
+// Error says what failed, why, and what to do next.
 func (e *Error) Error() string {
 	s := "cannot " + e.Doing
 	if e.Reader != "" {

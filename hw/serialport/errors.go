@@ -20,6 +20,7 @@ var (
 // OpenReason is why a port did not open.
 type OpenReason int
 
+// The reasons.
 const (
 	Unusable   OpenReason = iota // none of the others; see the cause
 	Missing                      // nothing at that path
@@ -36,6 +37,7 @@ type OpenError struct {
 	Err    error // the cause
 }
 
+// Error says why the port did not open and what to do next.
 func (e *OpenError) Error() string {
 	switch e.Reason {
 	case Missing:

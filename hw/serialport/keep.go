@@ -11,6 +11,7 @@ import (
 // State is where a kept port stands.
 type State string
 
+// The states.
 const (
 	Opened State = "opened" // open and in use
 	Lost   State = "lost"   // was open and failed, as by unplugging

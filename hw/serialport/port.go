@@ -24,6 +24,7 @@ import (
 // Parity is the parity bit of each character.
 type Parity string
 
+// The parities.
 const (
 	NoParity   Parity = "none"
 	OddParity  Parity = "odd"

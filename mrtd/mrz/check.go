@@ -5,6 +5,7 @@ import "fmt"
 // Field names a part of an MRZ, in results that hold no content.
 type Field string
 
+// The fields.
 const (
 	FieldLine        Field = "line"
 	FieldCode        Field = "document code"
@@ -26,6 +27,7 @@ type CheckDigit struct {
 	OK    bool  `json:"ok"`
 }
 
+// String names the field and whether its check digit is right.
 func (c CheckDigit) String() string {
 	if c.OK {
 		return string(c.Field) + ": check digit right"
@@ -144,6 +146,7 @@ type Repair struct {
 	To     byte  `json:"-"`
 }
 
+// String names the place of the repair and nothing of what was read.
 func (r Repair) String() string {
 	switch {
 	case r.Column == 0:

@@ -11,6 +11,7 @@ const (
 	MRVB                   // two lines of 36: visas, format B (Doc 9303-7)
 )
 
+// String is the layout's name in Doc 9303: "TD3", "MRV-A".
 func (l Layout) String() string {
 	switch l {
 	case TD1:

@@ -17,6 +17,7 @@ import (
 // Sex as the document states it.
 type Sex string
 
+// The sexes.
 const (
 	Female      Sex = "F"
 	Male        Sex = "M"

@@ -16,6 +16,7 @@ type Fault struct {
 	What  string `json:"what"`
 }
 
+// String names entry, part and fault in one line.
 func (f Fault) String() string { return fmt.Sprintf("entry %d, %s: %s", f.Index, f.Part, f.What) }
 
 // Verdict is what Verify found.

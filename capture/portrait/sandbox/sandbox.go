@@ -35,6 +35,7 @@ type Report struct {
 	LandlockABI int
 }
 
+// String names what holds, and what is missing.
 func (r Report) String() string {
 	landlock := "no landlock"
 	if r.LandlockABI > 0 {

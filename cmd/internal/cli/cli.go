@@ -48,6 +48,7 @@ type Error struct {
 	Err  error
 }
 
+// Error is the error's own text.
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
