@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,13 +44,11 @@ type goPackage struct {
 	ImportPath string
 	Imports    []string
 	Deps       []string
-	GoFiles    []string
-	CgoFiles   []string
 }
 
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps,GoFiles,CgoFiles", "./...").Output()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -84,12 +83,12 @@ func TestImportRule(t *testing.T) {
 		}
 		for _, imported := range p.Imports {
 			if to, ours := row(imported); ours && to != from {
-				if !contains(allowed, to) {
+				if !slices.Contains(allowed, to) {
 					t.Errorf("%s imports %s: row %q may import only %q", p.ImportPath, imported, from, allowed)
 				}
 			}
 			for library, places := range onlyIn {
-				if strings.HasPrefix(imported, library) && !contains(places, p.ImportPath) {
+				if strings.HasPrefix(imported, library) && !slices.Contains(places, p.ImportPath) {
 					t.Errorf("%s imports %s, which only %v may see", p.ImportPath, imported, places)
 				}
 			}
@@ -110,13 +109,4 @@ func TestHouseHasNoGoFileInSync(t *testing.T) {
 			t.Error("sync/ holds a Go file: a package called sync would shadow the standard library's")
 		}
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
