@@ -64,15 +64,14 @@ func (r *Records) Verify(ctx context.Context) ([]Verdict, error) {
 	return out, nil
 }
 
-// walk is the verification of one device: the roots of the complete subtrees
-// so far, left to right, are all of the tree it needs to remember.
+// walk is the verification of one device.
 type walk struct {
 	Verdict
 	holding
 	verifier note.Verifier
 	notes    map[uint64][]byte
 	hashes   *sql.Rows
-	peaks    []tlog.Hash
+	peaks    journal.Peaks
 }
 
 func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
@@ -151,7 +150,7 @@ func (w *walk) entry(i, number uint64, leaf, salt, body []byte) error {
 		w.fault(i, "content", "body and salt are not what the leaf commits to")
 		return nil
 	}
-	if err := w.tree(i, leaf); err != nil || w.Fault != nil {
+	if err := w.tree(i, journal.Hash(leaf)); err != nil || w.Fault != nil {
 		return err
 	}
 	w.checkpoint(i + 1)
@@ -159,40 +158,21 @@ func (w *walk) entry(i, number uint64, leaf, salt, body []byte) error {
 }
 
 // tree adds a leaf and compares every hash it completes with the stored one.
-func (w *walk) tree(i uint64, leaf []byte) error {
-	h := tlog.RecordHash(leaf)
-	for level := 0; ; level++ {
-		n := int64(i >> level)
+func (w *walk) tree(i uint64, leaf journal.Hash) error {
+	return w.peaks.Add(i, leaf, func(level int, n int64, h journal.Hash) (bool, error) {
 		var number int64
 		var stored []byte
 		if w.hashes.Next() {
 			if err := w.hashes.Scan(&number, &stored); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if number != tlog.StoredHashIndex(level, n) || string(stored) != string(h[:]) {
 			w.fault(i, "tree", "hash %d of level %d is missing or not the one that follows from the leaves", n, level)
-			return nil
+			return false, nil
 		}
-		if n&1 == 0 {
-			w.peaks = append(w.peaks, h)
-			return nil
-		}
-		last := len(w.peaks) - 1
-		h, w.peaks = tlog.NodeHash(w.peaks[last], h), w.peaks[:last]
-	}
-}
-
-func (w *walk) rootSoFar() tlog.Hash {
-	if len(w.peaks) == 0 {
-		h, _ := tlog.TreeHash(0, nil)
-		return h
-	}
-	h := w.peaks[len(w.peaks)-1]
-	for k := len(w.peaks) - 2; k >= 0; k-- {
-		h = tlog.NodeHash(w.peaks[k], h)
-	}
-	return h
+		return true, nil
+	})
 }
 
 // checkpoint checks the checkpoint of the first size entries, where kept.
@@ -208,7 +188,7 @@ func (w *walk) checkpoint(size uint64) {
 		w.fault(size-1, "checkpoint", "%v", err)
 	case c.Size != size:
 		w.fault(size-1, "checkpoint", "it speaks of %d entries where %d belong", c.Size, size)
-	case c.Root != w.rootSoFar():
+	case c.Root != w.peaks.Root():
 		w.fault(w.Signed, "content", "it or an entry up to %d was changed: the device signed another root for the first %d", size-1, size)
 	default:
 		w.Checkpoints++
@@ -221,7 +201,7 @@ func (w *walk) end(entries uint64) {
 	switch {
 	case entries < w.size:
 		w.fault(entries, "leaf", "the entry is missing: the centre gave a receipt for %d", w.size)
-	case w.rootSoFar() != w.root:
+	case w.peaks.Root() != w.root:
 		w.fault(w.Signed, "tree", "the root the centre gave a receipt for is not that of its entries")
 	case w.Signed != w.size:
 		w.fault(w.Signed, "checkpoint", "no checkpoint of the device covers it")

@@ -53,13 +53,12 @@ func (j *Journal) Verify(ctx context.Context, report func(done, size uint64)) (V
 	return v, err
 }
 
-// walk is one verification: the roots of the complete subtrees so far, left
-// to right, are all of the tree it needs to remember.
+// walk is one verification.
 type walk struct {
 	*Journal
 	txn     *badger.Txn
 	verdict *Verdict
-	peaks   []Hash
+	peaks   Peaks
 }
 
 func (w *walk) run(ctx context.Context, report func(done, size uint64)) error {
@@ -84,7 +83,7 @@ func (w *walk) run(ctx context.Context, report func(done, size uint64)) error {
 			return err
 		}
 	}
-	v.Root = w.root()
+	v.Root = w.peaks.Root()
 	if report != nil {
 		report(v.Size, v.Size)
 	}
@@ -137,36 +136,17 @@ func (w *walk) content(i uint64) (Hash, error) {
 
 // tree adds a leaf and compares every hash it completes with the stored one.
 func (w *walk) tree(i uint64, leaf Hash) error {
-	h := tlog.RecordHash(leaf[:])
-	for level := 0; ; level++ {
-		n := int64(i >> level)
+	return w.peaks.Add(i, leaf, func(level int, n int64, h Hash) (bool, error) {
 		stored, err := getHash(w.txn, hashKey(tlog.StoredHashIndex(level, n)))
 		if err != nil {
-			return w.missing(err, i, "tree", fmt.Sprintf("hash %d of level %d", n, level))
+			return false, w.missing(err, i, "tree", fmt.Sprintf("hash %d of level %d", n, level))
 		}
 		if stored != h {
 			w.fault(i, "tree", "hash %d of level %d is not the one that follows from the leaves", n, level)
-			return nil
+			return false, nil
 		}
-		if n&1 == 0 {
-			w.peaks = append(w.peaks, h)
-			return nil
-		}
-		last := len(w.peaks) - 1
-		h, w.peaks = tlog.NodeHash(w.peaks[last], h), w.peaks[:last]
-	}
-}
-
-func (w *walk) root() Hash {
-	if len(w.peaks) == 0 {
-		h, _ := tlog.TreeHash(0, nil)
-		return h
-	}
-	h := w.peaks[len(w.peaks)-1]
-	for k := len(w.peaks) - 2; k >= 0; k-- {
-		h = tlog.NodeHash(w.peaks[k], h)
-	}
-	return h
+		return true, nil
+	})
 }
 
 // checkpoint checks the checkpoint of the first size entries, where kept.
@@ -184,7 +164,7 @@ func (w *walk) checkpoint(size uint64) error {
 		w.fault(size-1, "checkpoint", "%v", err)
 	case c.Size != size:
 		w.fault(size-1, "checkpoint", "it speaks of %d entries where %d belong", c.Size, size)
-	case c.Root != w.root():
+	case c.Root != w.peaks.Root():
 		w.fault(size-1, "checkpoint", "the device signed another root for the first %d entries", size)
 	default:
 		w.verdict.Checkpoints++
