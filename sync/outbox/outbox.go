@@ -25,7 +25,7 @@ import (
 
 // ErrRewritten means that a receipt the centre truly signed speaks of a
 // history this journal does not have.
-var ErrRewritten = errors.New("the centre's receipt speaks of another history than the journal's: the journal was cut, changed or replaced; have the device examined and enroll it under a new name")
+var ErrRewritten = errors.New("the centre's receipt speaks of another history than the journal's: the journal was cut, changed or replaced; have the device examined and enrol it under a new name")
 
 // Options say whose outbox it is.
 type Options struct {

@@ -124,7 +124,7 @@ func isPort(s string) bool {
 // checkIdentity finds a wrong certificate before a broker does.
 func checkIdentity(c *tls.Config, device string) error {
 	if c == nil || len(c.Certificates) == 0 {
-		return errors.New("the uplink has no client certificate; enroll the device and name its certificate and key")
+		return errors.New("the uplink has no client certificate; enrol the device (`limen-fleet enrol`) and name its certificate and key")
 	}
 	if c.InsecureSkipVerify {
 		return errors.New("the uplink would not check the broker's certificate; remove InsecureSkipVerify")
