@@ -47,31 +47,26 @@ func Decide(e Evidence, p Policy) Decision {
 	}
 	var d Decision
 	var missing []Reason
-	for _, r := range p.Mandatory {
+	demand := func(r Requirement, suffices func(Check) bool) {
 		found := false
 		for i, c := range e.Checks {
 			if r.matches(c) {
 				found = true
-				blocking[i] = blocking[i] || c.Status != Passed
+				blocking[i] = blocking[i] || !suffices(c)
 			}
 		}
 		if !found {
 			missing = append(missing, because(CheckMissing, string(r)))
 		}
 	}
+	for _, r := range p.Mandatory {
+		demand(r, func(c Check) bool { return c.Status == Passed })
+	}
 	for _, l := range p.Lookups {
-		if !l.Mandatory {
-			continue
-		}
-		found := false
-		for i, c := range e.Checks {
-			if c.Name == CheckLookup && c.Subject == l.Name {
-				found = true
-				blocking[i] = blocking[i] || c.Status != Passed && !(c.Status == NotPerformed && l.Offline == OfflineAccept)
-			}
-		}
-		if !found {
-			missing = append(missing, because(CheckMissing, string(CheckLookup)+":"+l.Name))
+		if l.Mandatory {
+			demand(Requirement(string(CheckLookup)+":"+l.Name), func(c Check) bool {
+				return c.Status == Passed || c.Status == NotPerformed && l.Offline == OfflineAccept
+			})
 		}
 	}
 	for i, c := range e.Checks {
