@@ -12,7 +12,7 @@ var (
 	ErrLocked   = errors.New("another process has it open: ask that process over its socket, or stop it and try again")
 	ErrWrongKey = errors.New("it was made with another key: give it the key it was made with, or name another folder")
 	ErrFull     = errors.New("too little space is left on its disk: free some; what is stored is unharmed and appending goes on by itself")
-	ErrCorrupt  = errors.New("it is damaged: keep the folder for examination, begin a new one and let the centre restore what it holds")
+	ErrCorrupt  = errors.New("it is damaged: keep the folder for examination, and begin a new one under a new device name; what the centre gave receipts for is safe there")
 	ErrClosed   = errors.New("the journal is closed")
 	ErrNoEntry  = errors.New("there is no such entry")
 )
