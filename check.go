@@ -41,6 +41,16 @@ const (
 	CheckCompleted    CheckName = "inspection"     // the line ran to its end
 )
 
+// inOrder lists every check a policy can demand, in the order of the line.
+// Databases are demanded by their own part of the policy, and that the line
+// ran to its end is always demanded.
+var inOrder = []CheckName{
+	CheckMRZ, CheckEligibility, CheckExpiry,
+	CheckChipAccess, CheckChipRead,
+	CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckCOM, CheckMRZChip, CheckChipGenuine,
+	CheckFace, CheckFaceAlive, CheckPortrait, CheckFaceMatch, CheckHistory,
+}
+
 // Check is one question the line asked and its answer.
 type Check struct {
 	Name    CheckName `json:"name" cbor:"1,keyasint"`

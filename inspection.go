@@ -2,6 +2,7 @@ package limen
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -112,7 +113,7 @@ func (c checks) status(name CheckName, subject string) Status {
 // skipped names everything that is not done for whom an earlier check stopped.
 func (in *Inspection) skipped(by CheckName) checks {
 	out := checks{}
-	for _, name := range []CheckName{CheckChipAccess, CheckChipRead, CheckSODSignature, CheckCSCAChain, CheckDGHash, CheckMRZChip, CheckFace, CheckPortrait, CheckFaceMatch} {
+	for _, name := range inOrder[slices.Index(inOrder, CheckChipAccess):] {
 		out = append(out, needs(name, by))
 	}
 	for _, l := range in.Policy.Lookups {

@@ -74,8 +74,6 @@ type Times struct {
 
 // Validate says what is wrong with a policy, naming the key.
 func (p Policy) Validate() error {
-	known := []CheckName{CheckMRZ, CheckEligibility, CheckExpiry, CheckChipAccess, CheckChipRead, CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckCOM,
-		CheckDGHash, CheckMRZChip, CheckChipGenuine, CheckFace, CheckFaceAlive, CheckPortrait, CheckFaceMatch, CheckHistory}
 	if p.Name == "" {
 		return fmt.Errorf("name: is empty; records name the policy they were decided by")
 	}
@@ -84,8 +82,8 @@ func (p Policy) Validate() error {
 	}
 	for i, r := range p.Mandatory {
 		name, _, _ := strings.Cut(string(r), ":")
-		if !slices.Contains(known, CheckName(name)) {
-			return fmt.Errorf("mandatory[%d]: there is no check %q; the checks are %v", i, name, known)
+		if !slices.Contains(inOrder, CheckName(name)) {
+			return fmt.Errorf("mandatory[%d]: there is no check %q; the checks are %v", i, name, inOrder)
 		}
 	}
 	if p.Face.FMR <= 0 || p.Face.FMR > 0.01 {

@@ -45,8 +45,9 @@ type Record struct {
 // RecordVersion is the version this code writes; it reads no other.
 const RecordVersion = 1
 
-// OfficerDecision is an officer's word about an inspection, signed with the
-// officer's key over the record without the signature.
+// OfficerDecision is an officer's word about an inspection, signed over the
+// record without the signature: by the appliance at which the officer sat, or
+// by a key of the officer's own where there is one.
 type OfficerDecision struct {
 	Officer    string `json:"officer" cbor:"1,keyasint"`    // identifier of the officer, not a name
 	Inspection string `json:"inspection" cbor:"2,keyasint"` // ID of the record it is about
@@ -94,11 +95,11 @@ func DecodeRecord(b []byte) (Record, error) {
 	return r, nil
 }
 
-// signedPrefix separates an officer's signature from any other use of the key.
+// signedPrefix separates a signature on an officer's decision from any other use of the key.
 const signedPrefix = "limen officer decision v1\n"
 
 // NewOfficerRecord makes the signed record of an officer's decision about an
-// inspection: admit or refuse, on grounds, by the officer whose key signs.
+// inspection: admit or refuse, on grounds. key is the appliance's or the officer's.
 func NewOfficerRecord(about Record, receipt Receipt, outcome Outcome, officer, grounds, id string, now time.Time, key Signer) (Record, error) {
 	switch {
 	case about.Kind != KindInspection:
@@ -126,8 +127,8 @@ func NewOfficerRecord(about Record, receipt Receipt, outcome Outcome, officer, g
 	return r, nil
 }
 
-// VerifyOfficer checks the signature of an officer's record. Whether the key
-// is that officer's is for the caller to know.
+// VerifyOfficer checks the signature of an officer's record. Whose key it is
+// is for the caller to know.
 func (r Record) VerifyOfficer() error {
 	if r.Kind != KindOfficer || r.Officer == nil {
 		return fmt.Errorf("record of kind %q is no officer's decision", r.Kind)

@@ -152,7 +152,7 @@ type chip struct {
 // that left.
 func (c *chip) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	response, err := c.card.Transmit(ctx, command)
-	if err != nil && !gone(err) && ctx.Err() == nil && errors.Is(err, serialport.ErrUnplugged) {
+	if err != nil && !gone(err) && ctx.Err() == nil && readerGone(err) {
 		c.mu.Lock()
 		c.broken = err
 		c.mu.Unlock()
@@ -171,6 +171,18 @@ func (c *chip) failure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.broken
+}
+
+// readerGone tells whether err says that the reader itself is away.
+func readerGone(err error) bool {
+	if errors.Is(err, serialport.ErrUnplugged) {
+		return true
+	}
+	g, ok := errors.AsType[interface {
+		error
+		ReaderGone() bool
+	}](err)
+	return ok && g.ReaderGone()
 }
 
 // gone tells whether err says that the card left the field.

@@ -27,7 +27,7 @@ var nextActions = map[string]string{
 	nameChipReader: "Check the chip reader's cable. It is used again as soon as it is back.",
 	nameCamera:     "Check the camera's cable and power. It is used again as soon as it is back.",
 	nameModels:     "Call the technician: the face models must be installed. Until then compare faces yourself.",
-	NameUplink:     "Nothing is lost: checks are kept here until the centre can be reached.",
+	NameUplink:     "Nothing is lost: checks are kept here until the center can be reached.",
 }
 
 // NameUplink is the uplink's name on the board of states.

@@ -226,15 +226,15 @@ func (a *assembly) openUplink() error {
 }
 
 func (a *assembly) uplinkState(s uplink.State) {
-	waiting := fmt.Sprintf("%d checks wait for the centre", s.Behind)
+	waiting := fmt.Sprintf("%d checks wait for the center", s.Behind)
 	switch s.Phase {
 	case uplink.Connected:
 		if s.Behind == 0 {
-			waiting = "the centre has everything"
+			waiting = "the center has everything"
 		}
 		a.appliance.SetState(device.NameUplink, device.Working, waiting)
 	case uplink.Refused:
-		a.appliance.SetState(device.NameUplink, device.Away, fmt.Sprintf("the centre refuses: %v; %s", s.Reason, waiting))
+		a.appliance.SetState(device.NameUplink, device.Away, fmt.Sprintf("the center refuses: %v; %s", s.Reason, waiting))
 	case uplink.Away:
 		a.appliance.SetState(device.NameUplink, device.Away, waiting)
 	}

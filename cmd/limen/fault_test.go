@@ -237,7 +237,7 @@ func TestCentreAwayLosesNothingAndDoublesNothing(t *testing.T) {
 	for range 3 {
 		g.expect(g.strange(), strangeExpect)
 	}
-	oneClearLine(t, g.await(device.NameUplink, device.Away), "wait for the centre")
+	oneClearLine(t, g.await(device.NameUplink, device.Away), "wait for the center")
 	if err := g.stage.StartCentre(t.Context()); err != nil {
 		t.Fatal(err)
 	}

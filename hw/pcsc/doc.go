@@ -64,6 +64,9 @@ func (e *Error) Error() string {
 // CardGone tells whether the card left or was reset: its session is over.
 func (e *Error) CardGone() bool { return e.Reason == CardGone }
 
+// ReaderGone tells whether the reader, or pcscd with it, went away.
+func (e *Error) ReaderGone() bool { return e.Reason == NoReader || e.Reason == NoService }
+
 // The longest APDUs: short length, and extended length (ISO/IEC 7816-4).
 const (
 	shortCommand, shortResponse       = 4 + 1 + 255 + 1, 256 + 2
