@@ -35,11 +35,11 @@ type Inspection struct {
 // which case nobody is admitted. An inspection cut short by ctx still leaves
 // its record.
 func (in *Inspection) Run(ctx context.Context, presented Presented) Finished {
-	started := in.Now()
+	started := in.presentedAt(presented)
 	line, stop := context.WithTimeout(ctx, in.Policy.Times.Inspection)
 	defer stop()
 
-	document := in.readMRZ(presented)
+	document := in.readMRZ(presented, started)
 	eligibility := in.judgeEligibility(document)
 	if !eligibility.serves {
 		return in.finish(ctx, started, document, eligibility, in.skipped(CheckEligibility))
@@ -68,6 +68,16 @@ func (in *Inspection) Run(ctx context.Context, presented Presented) Finished {
 	completed := in.complete(line)
 
 	return in.finish(ctx, started, document, eligibility, chip, proof, face, portrait, match, lookups, history, completed)
+}
+
+// presentedAt is when the reader had the document, from which the traveller
+// waits; now, where the reader does not say or its clock is ahead.
+func (in *Inspection) presentedAt(p Presented) time.Time {
+	now := in.Now()
+	if p.At.IsZero() || p.At.After(now) {
+		return now
+	}
+	return p.At
 }
 
 // together runs the parts of the line that do not wait for each other, and

@@ -300,6 +300,22 @@ func TestPartsRunTogether(t *testing.T) {
 	})
 }
 
+// The traveller waits from the moment the reader had the document.
+func TestTimeCountsFromThePresentation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newCrossing(t)
+		x.printed.At = day.Add(-300 * time.Millisecond)
+		r := x.run().Record
+		if r.Spent.Total < SpanOf(300*time.Millisecond) || r.Spent.MRZ < SpanOf(300*time.Millisecond) || !r.Started.Time().Equal(x.printed.At) {
+			t.Errorf("got %+v from %v; want at least 300 ms from the presentation", r.Spent, r.Started.Time())
+		}
+		x.printed.At = day.Add(time.Hour) // a reader's clock that is ahead
+		if r := x.run().Record; r.Spent.Total != 0 {
+			t.Errorf("a clock ahead: got %+v, want no time, and never a negative one", r.Spent)
+		}
+	})
+}
+
 // Records hold nothing the document says about its holder.
 func TestRecordHoldsNoPersonalData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

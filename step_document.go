@@ -22,11 +22,10 @@ func (p printed) addTo(e *Evidence) {
 }
 
 // readMRZ parses the printed MRZ and judges its check digits (Doc 9303-3, 4.9).
-func (in *Inspection) readMRZ(presented Presented) printed {
+func (in *Inspection) readMRZ(presented Presented, started time.Time) printed {
 	in.observe(Event{Step: StepDocument})
-	start := in.Now()
 	p := printed{}
-	m, err := mrz.Parse(presented.Lines, start)
+	m, err := mrz.Parse(presented.Lines, in.Now())
 	switch {
 	case err != nil:
 		p.check = inconclusive(CheckMRZ, because(MRZUnreadable))
@@ -40,10 +39,7 @@ func (in *Inspection) readMRZ(presented Presented) printed {
 		p.facts = documentFacts(m, pseudonym)
 		in.observe(Event{Step: StepMRZ, MRZ: &m})
 	}
-	p.spent = in.Now().Sub(start)
-	if !presented.At.IsZero() && presented.At.Before(start) {
-		p.spent = in.Now().Sub(presented.At)
-	}
+	p.spent = in.Now().Sub(started)
 	in.tell(StepMRZ, p.check)
 	return p
 }
