@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
 	"limen/capture/portrait"
 	"limen/cmd/internal/cli"
 	"limen/device"
+	"limen/hw/keystore"
 	"limen/hw/pcsc"
 	"limen/hw/pn532"
 	"limen/hw/serialport"
@@ -83,9 +86,8 @@ func (c *doctorCommand) Run(con *cli.Console) error {
 		}
 		return fmt.Sprintf("%d CSCA certificates of %d states", s.Len(), len(s.Countries())), nil
 	})
-	for dir, name := range map[string]string{cfg.Store: "store", cfg.Keys: "keys"} {
-		look(name, func(context.Context) (string, error) { return dir, writable(dir) })
-	}
+	look("store", func(context.Context) (string, error) { return cfg.Store, writable(cfg.Store) })
+	look("device key", func(context.Context) (string, error) { return lookAtKeys(cfg.Keys) })
 	return c.print(con, findings)
 }
 
@@ -140,6 +142,18 @@ func lookAtDecoder(ctx context.Context, path string) (string, error) {
 		return "runs, sealed off", nil
 	}
 	return "", err
+}
+
+// lookAtKeys tells the device's public key, by which a centre enrols it.
+func lookAtKeys(dir string) (string, error) {
+	keys, err := keystore.Open(dir, passphrase)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "none yet: the first start makes it in " + dir, writable(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(keys.Signer().PublicKey()) + " (limen-fleet enrol --key)", nil
 }
 
 // writable tells whether a folder can be written to, or be made.
