@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"crypto/ed25519"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,5 +116,52 @@ func TestSocketAnswersAsTheStore(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the socket stays behind: %v", err)
+	}
+}
+
+// A socket that a killed appliance left behind stops nobody from starting; a
+// file that is no socket is not taken for one.
+func TestSocketLeftBehindIsReplaced(t *testing.T) {
+	h, path := open(t), filepath.Join(t.TempDir(), "limen.sock")
+	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.SetUnlinkOnClose(false)
+	left.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Fatalf("no socket was left behind: %v", err)
+	}
+	if _, err := Dial(t.Context(), path); err == nil {
+		t.Fatal("a socket that nobody answers was dialed")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(ctx, path) }()
+	for {
+		c, err := Dial(ctx, path)
+		if err == nil {
+			c.Close()
+			break
+		}
+		select {
+		case err := <-served:
+			t.Fatalf("Serve over a socket left behind: %v", err)
+		default:
+		}
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+
+	if err := os.WriteFile(path, []byte("somebody's notes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Serve(t.Context(), path); err == nil {
+		t.Error("Serve replaced a file that is no socket")
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "somebody's notes" {
+		t.Errorf("the file at the socket's path: got %q, %v; want it untouched", b, err)
 	}
 }
