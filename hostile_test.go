@@ -23,7 +23,7 @@ func TestSelfMadeSignerDoesNotSwellTheRecord(t *testing.T) {
 	for _, country := range []string{strings.Repeat("\xFF", 63000), "U", "U7", "UT\xFF", "<b>", ""} {
 		synctest.Test(t, func(t *testing.T) {
 			x := newCrossing(t)
-			x.chip.Files[lds.EFSOD.FID] = withCountry(t, x.chip.Files[lds.EFSOD.FID], country)
+			x.chip.Files[lds.EFSOD.Path()] = withCountry(t, x.chip.Files[lds.EFSOD.Path()], country)
 			f := x.run()
 			if f.Record.Decision.Outcome != Refer {
 				t.Errorf("self-made signer: got %s, want %s", f.Record.Decision.Outcome, Refer)
@@ -94,7 +94,7 @@ func TestAnotherDocumentsFilesAreFoundOut(t *testing.T) {
 // the very bytes whose hash is judged.
 func TestPortraitOfOtherBytesIsNobodys(t *testing.T) {
 	x := newCrossing(t)
-	dg2 := x.chip.Files[group(2).FID]
+	dg2 := x.chip.Files[group(2).Path()]
 	other := bytes.Clone(dg2)
 	other[len(other)-1] ^= 1
 	for name, c := range map[string]struct {
@@ -103,7 +103,7 @@ func TestPortraitOfOtherBytesIsNobodys(t *testing.T) {
 	}{"the same": {bytes.Clone(dg2), Passed}, "another": {other, Failed}, "none": {nil, Failed}} {
 		e := x.in.awaitPortrait(t.Context())
 		e.arrive(group(2), dg2)
-		p := e.portrait(chipReading{files: map[uint16][]byte{group(2).FID: c.judged}})
+		p := e.portrait(chipReading{files: map[lds.Path][]byte{group(2).Path(): c.judged}})
 		if got := p.status(CheckPortrait, ""); got != c.want || (p.image != nil) != (c.want == Passed) {
 			t.Errorf("%s: got %s, a picture: %v; want %s", name, got, p.image != nil, c.want)
 		}
@@ -131,7 +131,7 @@ func TestChangedFilesNeverAdmit(t *testing.T) {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := newCrossing(t)
-				before := map[uint16][]byte{}
+				before := map[lds.Path][]byte{}
 				for fid, b := range x.chip.Files {
 					before[fid] = bytes.Clone(b)
 				}
@@ -150,7 +150,7 @@ func TestChangedFilesNeverAdmit(t *testing.T) {
 					return
 				}
 				for _, n := range wanted {
-					fid := group(n).FID
+					fid := group(n).Path()
 					if got := x.chip.Files[fid]; len(got) < len(before[fid]) || !bytes.Equal(got[:len(before[fid])], before[fid]) {
 						t.Errorf("admitted with DG%d changed", n)
 					}
@@ -162,7 +162,7 @@ func TestChangedFilesNeverAdmit(t *testing.T) {
 
 // spoil changes one of a chip's files: an octet, a piece gone, a piece twice.
 func spoil(r *rand.Rand, p chipsim.Passport) {
-	fids := []uint16{lds.EFCOM.FID, lds.EFSOD.FID, group(1).FID, group(2).FID}
+	fids := []lds.Path{lds.EFCOM.Path(), lds.EFSOD.Path(), group(1).Path(), group(2).Path()}
 	fid := fids[r.IntN(len(fids))]
 	b := p.Files[fid]
 	if len(b) < 4 {

@@ -30,7 +30,7 @@ func (in *Inspection) judgeAuthenticity(p printed, chip chipReading) authenticit
 
 func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 	var out authenticity
-	raw, ok := chip.files[lds.EFSOD.FID]
+	raw, ok := chip.files[lds.EFSOD.Path()]
 	if !ok {
 		for _, name := range []CheckName{CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckMRZChip, CheckChipGenuine} {
 			out.checks = append(out.checks, needs(name, CheckChipRead))
@@ -43,7 +43,7 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 	} else {
 		groups := map[int][]byte{}
 		for n := 1; n <= 16; n++ {
-			if b, ok := chip.files[group(n).FID]; ok {
+			if b, ok := chip.files[group(n).Path()]; ok {
 				groups[n] = b
 			}
 		}
@@ -100,7 +100,7 @@ func checkOf(name CheckName, v authn.Verdict) Check {
 }
 
 func compareCOM(chip chipReading, sod *lds.SOD) Check {
-	raw, ok := chip.files[lds.EFCOM.FID]
+	raw, ok := chip.files[lds.EFCOM.Path()]
 	if !ok && chip.status(CheckChipRead, "") != Passed {
 		return needs(CheckCOM, CheckChipRead) // not read is not absent
 	}
@@ -115,7 +115,7 @@ func compareCOM(chip chipReading, sod *lds.SOD) Check {
 }
 
 func compareMRZ(p printed, chip chipReading) Check {
-	raw, ok := chip.files[group(1).FID]
+	raw, ok := chip.files[group(1).Path()]
 	if !ok {
 		return needs(CheckMRZChip, CheckChipRead)
 	}

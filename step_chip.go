@@ -14,7 +14,7 @@ import (
 // chipReading is what the chip gave.
 type chipReading struct {
 	checks
-	files map[uint16][]byte
+	files map[lds.Path][]byte
 	facts ChipFacts
 	spent time.Duration
 }
@@ -112,7 +112,7 @@ func judgeFiles(r mrtd.Reading) Check {
 		files = append(files, group(n))
 	}
 	for _, f := range files {
-		if _, ok := r.Files[f.FID]; ok {
+		if _, ok := r.Files[f.Path()]; ok {
 			continue
 		}
 		i := slices.IndexFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File.FID == f.FID })
@@ -134,7 +134,7 @@ func judgeFiles(r mrtd.Reading) Check {
 func factsOf(r mrtd.Reading) ChipFacts {
 	facts := ChipFacts{Access: r.Access.Summary(), Commands: r.Stats.Commands, Bytes: r.Stats.BytesSent + r.Stats.BytesReceived}
 	for n := 1; n <= 16; n++ {
-		if _, ok := r.Files[group(n).FID]; ok {
+		if _, ok := r.Files[group(n).Path()]; ok {
 			facts.Groups = append(facts.Groups, n)
 		}
 	}

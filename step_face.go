@@ -96,7 +96,7 @@ func (e *earlyPortrait) arrive(f lds.File, data []byte) {
 // what the chip left in the end: a portrait of other bytes is nobody's, however
 // a chip brought that about.
 func (e *earlyPortrait) portrait(chip chipReading) portrait {
-	sod, dg2 := chip.files[lds.EFSOD.FID], chip.files[group(2).FID]
+	sod, dg2 := chip.files[lds.EFSOD.Path()], chip.files[group(2).Path()]
 	e.once.Do(func() {
 		e.sod, e.dg2 = sod, dg2
 		e.done <- e.in.decodePortrait(e.ctx, sod, dg2)

@@ -62,7 +62,7 @@ func newReader(card apdu.Card, key Key, opt Options) *reader {
 		key:     key,
 		opt:     opt,
 		maxLe:   min(max(maxLe, 96), apdu.MaxLe),
-		reading: Reading{Files: map[uint16][]byte{}},
+		reading: Reading{Files: map[lds.Path][]byte{}},
 	}
 }
 
@@ -216,7 +216,7 @@ func (r *reader) list() []lds.File { return []lds.File{lds.EFCOM} }
 // rest are the groups not read yet: DG1, the small ones that prove the chip,
 // DG2, then the others.
 func (r *reader) rest() []lds.File {
-	listed, known := comGroups(r.reading.Files[lds.EFCOM.FID])
+	listed, known := comGroups(r.reading.Files[lds.EFCOM.Path()])
 	taken := slices.Clone(r.opt.First)
 	var out []lds.File
 	for _, n := range append([]int{1, 14, 15, 2}, r.opt.Groups...) {
@@ -246,7 +246,7 @@ func comGroups(com []byte) (groups []int, known bool) {
 }
 
 func (r *reader) keep(f lds.File, data []byte) {
-	r.reading.Files[f.FID] = data
+	r.reading.Files[f.Path()] = data
 	if r.opt.OnFile != nil {
 		r.opt.OnFile(f, data)
 	}

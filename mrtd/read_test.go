@@ -38,7 +38,7 @@ func filler(n int) []byte {
 func passport(size int, bac bool, pace ...chipsim.PACE) chipsim.Passport {
 	p := chipsim.Passport{
 		MRZ: specimenMRZ, CAN: specimenCAN, BAC: bac, PACE: pace,
-		Files: map[uint16][]byte{
+		Files: map[lds.Path][]byte{
 			0x011E: ber.Encode(0x60, ber.Encode(0x5F01, []byte("0107")), ber.Encode(0x5F36, []byte("040000")), ber.Encode(0x5C, []byte{0x61, 0x75, 0x6E})),
 			0x011D: ber.Encode(0x77, filler(1800)),
 			0x0101: ber.Encode(0x61, ber.Encode(0x5F1F, []byte(strings.ReplaceAll(specimenMRZ, "\n", "")))),
@@ -51,7 +51,7 @@ func passport(size int, bac bool, pace ...chipsim.PACE) chipsim.Passport {
 		set = append(set, ber.Encode(ber.Sequence, ber.EncodeOID(v.OID), []byte{2, 1, 2}, []byte{2, 1, byte(v.ParameterID)})...)
 	}
 	if len(pace) > 0 {
-		p.Files[0x011C] = ber.Encode(ber.Set, set)
+		p.Files[0x3F00011C] = ber.Encode(ber.Set, set)
 	}
 	return p
 }
@@ -59,7 +59,7 @@ func passport(size int, bac bool, pace ...chipsim.PACE) chipsim.Passport {
 var both = mrtd.Key{MRZ: specimenKey}
 
 // same fails unless every file of the passport but those named was read as it lies there.
-func same(t *testing.T, p chipsim.Passport, r mrtd.Reading, but ...uint16) {
+func same(t *testing.T, p chipsim.Passport, r mrtd.Reading, but ...lds.Path) {
 	t.Helper()
 	for fid, want := range p.Files {
 		missing := false
@@ -182,7 +182,7 @@ func TestReadOutcomes(t *testing.T) {
 				t.Errorf("PACE %q with problem %q", a.PACE, a.PACEProblem)
 			}
 			if c.err == nil {
-				same(t, c.p, r, lds.EFCardAccess.FID)
+				same(t, c.p, r, lds.EFCardAccess.Path())
 			}
 			if n := card.Seen().SMErrors; n != 0 {
 				t.Errorf("%d commands did not verify at the chip", n)
@@ -284,8 +284,8 @@ func TestReadFileFailures(t *testing.T) {
 			if len(r.Failures) != 1 || r.Failures[0].File.Name != c.file {
 				t.Errorf("%s %+v: failures %v", c.name, bare, r.Failures)
 			}
-			f, _ := lds.FileByFID(0x0101)
-			if c.file != "DG1" && len(r.Files[f.FID]) == 0 {
+			f, _ := lds.FileByPath(0x0101)
+			if c.file != "DG1" && len(r.Files[f.Path()]) == 0 {
 				t.Errorf("%s: the other files were not read", c.name)
 			}
 		}

@@ -123,9 +123,9 @@ type FileFailure struct {
 
 // Reading is what came from the chip. It prints as redacted.
 type Reading struct {
-	// Files holds whole files by file identifier, outer tag included and
-	// padding behind it cut off.
-	Files    map[uint16][]byte
+	// Files holds whole files by path, outer tag included and padding behind it
+	// cut off.
+	Files    map[lds.Path][]byte
 	Access   Access
 	Failures []FileFailure
 	Stats    apdu.Stats

@@ -130,7 +130,7 @@ func (r *readResult) judge(reading mrtd.Reading, err error, lines []string, stor
 	}
 	groups := map[int][]byte{}
 	for _, f := range lds.EveryFile() {
-		if b, ok := reading.Files[f.FID]; ok {
+		if b, ok := reading.Files[f.Path()]; ok {
 			r.Files = append(r.Files, f.Name)
 			if f.Group > 0 {
 				groups[f.Group] = b
@@ -159,10 +159,10 @@ func (r *readResult) judgeFiles(reading mrtd.Reading, err error, groups map[int]
 	} else {
 		f.note(limen.CheckChipRead, "", authn.Verdict{Status: authn.Passed})
 	}
-	result := f.authenticate(reading.Files[lds.EFSOD.FID], groups, store, now)
+	result := f.authenticate(reading.Files[lds.EFSOD.Path()], groups, store, now)
 	r.Signer = partyOf(result.Signer)
-	if sod, err := lds.ParseSOD(reading.Files[lds.EFSOD.FID]); err == nil {
-		if com, err := lds.ParseCOM(reading.Files[lds.EFCOM.FID]); err == nil {
+	if sod, err := lds.ParseSOD(reading.Files[lds.EFSOD.Path()]); err == nil {
+		if com, err := lds.ParseCOM(reading.Files[lds.EFCOM.Path()]); err == nil {
 			f.note(limen.CheckCOM, "", authn.CompareCOM(&com, sod))
 		} else {
 			f.note(limen.CheckCOM, "", authn.CompareCOM(nil, sod))
@@ -244,7 +244,7 @@ func keepFiles(dir string, reading mrtd.Reading, key mrtd.Key, lines []string) e
 		lines = chip
 	}
 	p.MRZ = strings.Join(lines, "\n")
-	if infos, err := lds.ParseCardAccess(reading.Files[lds.EFCardAccess.FID]); err == nil {
+	if infos, err := lds.ParseCardAccess(reading.Files[lds.EFCardAccess.Path()]); err == nil {
 		for _, i := range infos.PACE {
 			v := chipsim.PACE{OID: i.OID, ParameterID: i.ParameterID}
 			if ec.ByParameterID(i.ParameterID) != nil && specimen.ProtocolName(i.OID) != "" && !slices.Contains(p.PACE, v) {

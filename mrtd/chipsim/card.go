@@ -233,8 +233,9 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 	return status(apdu.WrongINS)
 }
 
-// open tells whether the file may be touched: EF.CardAccess always, everything
-// else once access control has passed, or at once where the chip has none.
+// mayRead tells whether the file may be touched: those of the master file but
+// EF.CardSecurity always, everything else once access control has passed, or at
+// once where the chip has none.
 func (c *Card) mayRead(f lds.File) bool {
-	return f.FID == lds.EFCardAccess.FID || c.opened || (!c.p.BAC && len(c.p.PACE) == 0)
+	return f.MasterFile && f != lds.EFCardSecurity || c.opened || (!c.p.BAC && len(c.p.PACE) == 0)
 }

@@ -38,11 +38,11 @@ func unhex(t testing.TB, s string) []byte {
 func specimen(bac bool, pace ...PACE) Passport {
 	return Passport{
 		MRZ: printedTD3, CAN: can, BAC: bac, PACE: pace,
-		Files: map[uint16][]byte{
-			0x011C: ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oid128), []byte{2, 1, 2}, []byte{2, 1, 12})),
-			0x011E: ber.Encode(0x60, ber.Encode(0x5F01, []byte("0107")), ber.Encode(0x5F36, []byte("040000")), ber.Encode(0x5C, []byte{0x61, 0x75})),
-			0x0101: ber.Encode(0x61, make([]byte, 300)),
-			0x0102: ber.Encode(0x75, bytes.Repeat([]byte{0xD2}, 40000)),
+		Files: map[lds.Path][]byte{
+			0x3F00011C: ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oid128), []byte{2, 1, 2}, []byte{2, 1, 12})),
+			0x011E:     ber.Encode(0x60, ber.Encode(0x5F01, []byte("0107")), ber.Encode(0x5F36, []byte("040000")), ber.Encode(0x5C, []byte{0x61, 0x75})),
+			0x0101:     ber.Encode(0x61, make([]byte, 300)),
+			0x0102:     ber.Encode(0x75, bytes.Repeat([]byte{0xD2}, 40000)),
 		},
 	}
 }
@@ -306,7 +306,7 @@ func TestATR(t *testing.T) {
 func TestEveryFileIsServed(t *testing.T) {
 	p := specimen(false)
 	for _, f := range lds.EveryFile() {
-		p.Files[f.FID] = ber.Encode(f.Tag, big.NewInt(int64(f.FID)).Bytes())
+		p.Files[f.Path()] = ber.Encode(f.Tag, big.NewInt(int64(f.FID)).Bytes())
 	}
 	card := New(p, Options{})
 	for _, f := range lds.EveryFile() {
@@ -314,7 +314,7 @@ func TestEveryFileIsServed(t *testing.T) {
 			card.Transmit(t.Context(), unhex(t, "00A4040C07A0000002471001"))
 		}
 		b, err := card.Transmit(t.Context(), []byte{0x00, 0xB0, 0x80 | f.SFI, 0, 0})
-		if err != nil || !bytes.Equal(b[:len(b)-2], p.Files[f.FID]) {
+		if err != nil || !bytes.Equal(b[:len(b)-2], p.Files[f.Path()]) {
 			t.Errorf("%s: got %X, %v", f, b, err)
 		}
 	}

@@ -25,7 +25,7 @@ func (c *Card) selectFile(cmd apdu.Command) apdu.Response {
 		if len(cmd.Data) != 2 {
 			return status(apdu.WrongLength)
 		}
-		f, known := lds.FileByFID(uint16(cmd.Data[0])<<8 | uint16(cmd.Data[1]))
+		f, known := c.byFID(uint16(cmd.Data[0])<<8 | uint16(cmd.Data[1]))
 		content, sw := c.find(f, known)
 		if sw == apdu.Success {
 			c.current = content
@@ -38,7 +38,7 @@ func (c *Card) selectFile(cmd apdu.Command) apdu.Response {
 // find returns a file of the current directory, if the reader may see it.
 // Without rights a file that is not there looks like one that is (4.4.2).
 func (c *Card) find(f lds.File, known bool) ([]byte, apdu.StatusWord) {
-	if f.FID == lds.EFCardAccess.FID && c.opt.Faults.CardAccess != 0 {
+	if f == lds.EFCardAccess && c.opt.Faults.CardAccess != 0 {
 		return nil, c.opt.Faults.CardAccess
 	}
 	if !known || f.MasterFile == c.inApplication {
@@ -47,7 +47,7 @@ func (c *Card) find(f lds.File, known bool) ([]byte, apdu.StatusWord) {
 	if !c.mayRead(f) {
 		return nil, apdu.SecurityStatus
 	}
-	content, ok := c.p.Files[f.FID]
+	content, ok := c.p.Files[f.Path()]
 	if !ok {
 		return nil, apdu.FileNotFound
 	}
@@ -145,8 +145,17 @@ func oddOffset(cmd apdu.Command) (int, apdu.StatusWord) {
 
 // bySFI finds a file of the current directory by its short identifier.
 func (c *Card) bySFI(sfi byte) (lds.File, bool) {
+	return c.here(func(f lds.File) bool { return f.SFI == sfi })
+}
+
+// byFID finds a file of the current directory by its identifier.
+func (c *Card) byFID(fid uint16) (lds.File, bool) {
+	return c.here(func(f lds.File) bool { return f.FID == fid })
+}
+
+func (c *Card) here(is func(lds.File) bool) (lds.File, bool) {
 	for _, f := range lds.EveryFile() {
-		if f.SFI == sfi && f.MasterFile != c.inApplication {
+		if is(f) && f.MasterFile != c.inApplication {
 			return f, true
 		}
 	}

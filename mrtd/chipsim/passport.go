@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"limen/mrtd/lds"
 )
 
 // Passport is what a software passport is made of: its files as they lie on
 // the chip and the protocols that open them. Card serves it.
 type Passport struct {
-	// Files by file identifier: 0x011C EF.CardAccess (in the master file),
-	// and in the eMRTD application 0x011E EF.COM, 0x011D EF.SOD and 0x0101
-	// DG1 to 0x0110 DG16. Each value is the whole file, outer tag included.
-	Files map[uint16][]byte
+	// Files by path: 0x3F00011C EF.CardAccess (in the master file), and in the
+	// eMRTD application 0x011E EF.COM, 0x011D EF.SOD and 0x0101 DG1 to 0x0110
+	// DG16. Each value is the whole file, outer tag included.
+	Files map[lds.Path][]byte
 	// MRZ is the printed machine readable zone, lines joined by "\n", from
 	// which the BAC keys and the PACE password are derived.
 	MRZ string

@@ -20,9 +20,23 @@ type File struct {
 	Name       string  // "EF.SOD", "DG2"
 	FID        uint16  // file identifier, for SELECT
 	SFI        byte    // short file identifier, for READ BINARY
-	Tag        ber.Tag // tag of the outermost object
+	Tag        ber.Tag // tag of the outermost object; 0 for a file that is a list of objects
 	Group      int     // 1 to 16 for a data group, else 0
 	MasterFile bool    // lies in the master file, not in the eMRTD application
+}
+
+// Path is where a file lies: its identifier alone in the eMRTD application,
+// behind 3F00 in the master file. EF.SOD and EF.CardSecurity share an identifier.
+type Path uint32
+
+const masterFile Path = 0x3F00 << 16
+
+// Path tells where the file lies.
+func (f File) Path() Path {
+	if f.MasterFile {
+		return masterFile | Path(f.FID)
+	}
+	return Path(f.FID)
 }
 
 // String returns the file's name.
@@ -30,9 +44,12 @@ func (f File) String() string { return f.Name }
 
 // The files that are not data groups.
 var (
-	EFCardAccess = File{Name: "EF.CardAccess", FID: 0x011C, SFI: 0x1C, Tag: ber.Set, MasterFile: true}
-	EFCOM        = File{Name: "EF.COM", FID: 0x011E, SFI: 0x1E, Tag: 0x60}
-	EFSOD        = File{Name: "EF.SOD", FID: 0x011D, SFI: 0x1D, Tag: 0x77}
+	EFATRInfo      = File{Name: "EF.ATR/INFO", FID: 0x2F01, SFI: 0x01, MasterFile: true}
+	EFDIR          = File{Name: "EF.DIR", FID: 0x2F00, SFI: 0x1E, MasterFile: true}
+	EFCardAccess   = File{Name: "EF.CardAccess", FID: 0x011C, SFI: 0x1C, Tag: ber.Set, MasterFile: true}
+	EFCardSecurity = File{Name: "EF.CardSecurity", FID: 0x011D, SFI: 0x1D, Tag: ber.Sequence, MasterFile: true}
+	EFCOM          = File{Name: "EF.COM", FID: 0x011E, SFI: 0x1E, Tag: 0x60}
+	EFSOD          = File{Name: "EF.SOD", FID: 0x011D, SFI: 0x1D, Tag: 0x77}
 )
 
 // groupTags is the tag of DG1 at index 1 to that of DG16 at index 16.
@@ -52,17 +69,18 @@ func FileOfGroup(n int) (File, bool) {
 // FileByTag finds a file by the tag of its outermost object, as EF.COM's tag
 // list names data groups.
 func FileByTag(tag ber.Tag) (File, bool) {
-	return fileWhere(func(f File) bool { return f.Tag == tag })
+	return fileWhere(func(f File) bool { return f.Tag == tag && tag != 0 })
 }
 
-// FileByFID finds a file by its file identifier.
-func FileByFID(fid uint16) (File, bool) {
-	return fileWhere(func(f File) bool { return f.FID == fid })
+// FileByPath finds a file by where it lies.
+func FileByPath(p Path) (File, bool) {
+	return fileWhere(func(f File) bool { return f.Path() == p })
 }
 
-// EveryFile lists all files of this table: EF.CardAccess, EF.COM, EF.SOD, DG1 to DG16.
+// EveryFile lists all files of this table: those of the master file, EF.COM,
+// EF.SOD, DG1 to DG16.
 func EveryFile() []File {
-	files := []File{EFCardAccess, EFCOM, EFSOD}
+	files := []File{EFATRInfo, EFDIR, EFCardAccess, EFCardSecurity, EFCOM, EFSOD}
 	for n := 1; n <= 16; n++ {
 		f, _ := FileOfGroup(n)
 		files = append(files, f)

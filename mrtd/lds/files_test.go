@@ -3,24 +3,24 @@ package lds
 import "testing"
 
 func TestFiles(t *testing.T) {
-	seen := map[uint16]bool{}
+	seen := map[Path]bool{}
 	for _, f := range EveryFile() {
-		if seen[f.FID] {
-			t.Errorf("%s: identifier %04X is given twice", f, f.FID)
+		if seen[f.Path()] {
+			t.Errorf("%s: path %X is given twice", f, f.Path())
 		}
-		seen[f.FID] = true
-		if got, ok := FileByFID(f.FID); !ok || got != f {
-			t.Errorf("%s: found by identifier as %s", f, got)
+		seen[f.Path()] = true
+		if got, ok := FileByPath(f.Path()); !ok || got != f {
+			t.Errorf("%s: found by path as %s", f, got)
 		}
-		if got, ok := FileByTag(f.Tag); !ok || got != f {
+		if got, ok := FileByTag(f.Tag); f.Tag != 0 && (!ok || got != f) {
 			t.Errorf("%s: found by tag as %s", f, got)
 		}
-		if byte(f.FID) != f.SFI {
+		if byte(f.FID) != f.SFI && f != EFDIR { // SFI 0 is none
 			t.Errorf("%s: short identifier %02X does not match %04X", f, f.SFI, f.FID)
 		}
 	}
-	if len(seen) != 19 {
-		t.Errorf("got %d files, want 19", len(seen))
+	if len(seen) != 22 {
+		t.Errorf("got %d files, want 22", len(seen))
 	}
 	for n, tag := range map[int]byte{1: 0x61, 2: 0x75, 3: 0x63, 4: 0x76, 5: 0x65, 14: 0x6E, 15: 0x6F, 16: 0x70} {
 		if f, ok := FileOfGroup(n); !ok || byte(f.Tag) != tag || f.Group != n {

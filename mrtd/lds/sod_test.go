@@ -26,7 +26,7 @@ func specimenSOD(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Files[lds.EFSOD.FID]
+	return p.Files[lds.EFSOD.Path()]
 }
 
 func TestSecurityObjectVersions(t *testing.T) {

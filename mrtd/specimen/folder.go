@@ -57,13 +57,12 @@ func Save(p chipsim.Passport, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot save the passport: %w", err)
 	}
-	for fid, b := range p.Files {
-		f, ok := lds.FileByFID(fid)
+	for path, b := range p.Files {
+		f, ok := lds.FileByPath(path)
 		if !ok {
-			return fmt.Errorf("cannot save the passport: file %04X is none of an eMRTD", fid)
+			return fmt.Errorf("cannot save the passport: file %X is none of an eMRTD", path)
 		}
-		name := strings.ReplaceAll(f.Name, ".", "_") + ".bin"
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fileName(f)), b, 0o600); err != nil {
 			return fmt.Errorf("cannot save %s: %w", f.Name, err)
 		}
 	}
@@ -75,7 +74,7 @@ func Save(p chipsim.Passport, dir string) error {
 
 // Load reads the folder of a passport.
 func Load(fsys fs.FS) (chipsim.Passport, error) {
-	p := chipsim.Passport{Files: map[uint16][]byte{}}
+	p := chipsim.Passport{Files: map[lds.Path][]byte{}}
 	names, err := fs.Glob(fsys, "*.bin")
 	if err != nil || len(names) == 0 {
 		return p, errors.Join(errors.New("cannot load the passport: no file *.bin in its folder"), err)
@@ -88,18 +87,14 @@ func Load(fsys fs.FS) (chipsim.Passport, error) {
 		if err != nil {
 			return p, fmt.Errorf("cannot load %s: %w", name, err)
 		}
-		tag, _, _, _, err := ber.ParseHeader(b)
+		f, err := fileOf(name, b)
 		if err != nil {
 			return p, fmt.Errorf("cannot load %s: %w", name, err)
 		}
-		f, ok := lds.FileByTag(tag)
-		if !ok {
-			return p, fmt.Errorf("cannot load %s: tag %X is no file's of an eMRTD", name, tag)
-		}
-		if p.Files[f.FID] != nil {
+		if p.Files[f.Path()] != nil {
 			return p, fmt.Errorf("cannot load %s: the folder has another %s", name, f.Name)
 		}
-		p.Files[f.FID] = b
+		p.Files[f.Path()] = b
 	}
 	text, err := readBounded(fsys, passportName, maxYAML)
 	switch {
@@ -123,6 +118,30 @@ func Load(fsys fs.FS) (chipsim.Passport, error) {
 	return p, nil
 }
 
+// fileName is the name a file is saved under.
+func fileName(f lds.File) string {
+	return strings.NewReplacer(".", "_", "/", "_").Replace(f.Name) + ".bin"
+}
+
+// fileOf knows a file by its outer tag. The files of the master file, which have
+// none of their own or another's, are known by the name Save gives them.
+func fileOf(name string, b []byte) (lds.File, error) {
+	for _, f := range lds.EveryFile() {
+		if f.MasterFile && name == fileName(f) {
+			return f, nil
+		}
+	}
+	tag, _, _, _, err := ber.ParseHeader(b)
+	if err != nil {
+		return lds.File{}, err
+	}
+	f, ok := lds.FileByTag(tag)
+	if !ok {
+		return f, fmt.Errorf("tag %X is no file's of an eMRTD", tag)
+	}
+	return f, nil
+}
+
 func readBounded(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -142,7 +161,7 @@ func openByDefault(p *chipsim.Passport) error {
 		return fmt.Errorf("cannot load the passport: no %s, and no MRZ to open the chip with: %w", passportName, err)
 	}
 	p.MRZ, p.BAC = join(lines), true
-	if b := p.Files[lds.EFCardAccess.FID]; b != nil {
+	if b := p.Files[lds.EFCardAccess.Path()]; b != nil {
 		infos, err := lds.ParseCardAccess(b)
 		if err != nil {
 			return fmt.Errorf("cannot load the passport: %w", err)
@@ -154,11 +173,11 @@ func openByDefault(p *chipsim.Passport) error {
 	return nil
 }
 
-// Files lists the names of a passport's files in the order of their identifiers.
+// Files lists the names of a passport's files in the order of their paths.
 func Files(p chipsim.Passport) []string {
 	var out []string
-	for _, fid := range slices.Sorted(maps.Keys(p.Files)) {
-		if f, ok := lds.FileByFID(fid); ok {
+	for _, path := range slices.Sorted(maps.Keys(p.Files)) {
+		if f, ok := lds.FileByPath(path); ok {
 			out = append(out, f.Name)
 		}
 	}

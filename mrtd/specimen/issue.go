@@ -74,7 +74,7 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 	if hash == 0 {
 		hash = crypto.SHA256
 	}
-	files, hashes := map[uint16][]byte{}, map[int][]byte{}
+	files, hashes := map[lds.Path][]byte{}, map[int][]byte{}
 	numbers := slices.Sorted(maps.Keys(groups))
 	for _, n := range numbers {
 		f, ok := lds.FileOfGroup(n)
@@ -84,20 +84,20 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 		if _, err := ber.Parse(groups[n], f.Tag); err != nil {
 			return p, fmt.Errorf("DG%d: give the whole file with its tag %X: %w", n, f.Tag, err)
 		}
-		files[f.FID] = groups[n]
+		files[f.Path()] = groups[n]
 		h := hash.New()
 		h.Write(groups[n])
 		hashes[n] = h.Sum(nil)
 	}
-	files[lds.EFCOM.FID] = lds.EncodeCOM(lds.COM{LDSVersion: ldsVersion, UnicodeVersion: unicodeVersion, Groups: numbers})
+	files[lds.EFCOM.Path()] = lds.EncodeCOM(lds.COM{LDSVersion: ldsVersion, UnicodeVersion: unicodeVersion, Groups: numbers})
 	object := lds.EncodeSecurityObject(hash, hashes, ldsVersion, unicodeVersion)
 	signed, err := signMessage(lds.SecurityObjectType, object, a.ds, a.dsDER, spec.SignedAt, spec.Certificates...)
 	if err != nil {
 		return p, err
 	}
-	files[lds.EFSOD.FID] = lds.EncodeSOD(signed)
+	files[lds.EFSOD.Path()] = lds.EncodeSOD(signed)
 	if len(spec.PACE) > 0 {
-		files[lds.EFCardAccess.FID] = securityInfos(spec.PACE)
+		files[lds.EFCardAccess.Path()] = securityInfos(spec.PACE)
 	}
 	return chipsim.Passport{Files: files, MRZ: join(spec.Lines), CAN: spec.CAN, BAC: spec.BAC, PACE: slices.Clone(spec.PACE)}, nil
 }

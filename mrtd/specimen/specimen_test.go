@@ -57,7 +57,7 @@ func TestUtopiaHoldsWhatItsOrderAsks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(Files(p), " "), "DG1 DG2 DG13 DG14 EF.CardAccess EF.SOD EF.COM"; got != want {
+	if got, want := strings.Join(Files(p), " "), "DG1 DG2 DG13 DG14 EF.SOD EF.COM EF.CardAccess"; got != want {
 		t.Errorf("files: got %s, want %s", got, want)
 	}
 	lines, err := lds.ParseDG1(p.Files[0x0101])
@@ -69,7 +69,7 @@ func TestUtopiaHoldsWhatItsOrderAsks(t *testing.T) {
 		dg2.Faces[0].Format != lds.JPEG || dg2.Faces[0].Stated != lds.JPEG || !bytes.Equal(dg2.Faces[0].Image, picture(t)) {
 		t.Errorf("DG2: got %v, %v; want one JPEG of 413 by 531", dg2, err)
 	}
-	access, err := lds.ParseCardAccess(p.Files[0x011C])
+	access, err := lds.ParseCardAccess(p.Files[0x3F00011C])
 	if err != nil || len(access.PACE) != 1 || access.PACE[0].OID != "0.4.0.127.0.7.2.2.4.2.2" || access.PACE[0].ParameterID != 13 || access.PACE[0].Version != 2 {
 		t.Errorf("EF.CardAccess: got %+v, %v", access.PACE, err)
 	}

@@ -97,7 +97,7 @@ func (a authorities) issue(t Traveller) (issued, error) {
 
 func replaceGroup(p, from chipsim.Passport, n int) {
 	f, _ := lds.FileOfGroup(n)
-	p.Files[f.FID] = from.Files[f.FID]
+	p.Files[f.Path()] = from.Files[f.Path()]
 }
 
 // make issues one passport with a face's portrait.
