@@ -17,7 +17,7 @@ func ByName(name string) *Group {
 }
 
 // ByParameterID returns a group by its standardized domain parameter number
-// (Doc 9303-11, table 6; BSI TR-03110-3, table 4), or nil.
+// (Doc 9303-11, table 12), or nil.
 func ByParameterID(id int) *Group {
 	return find(func(r row) bool { return r.id == id })
 }
