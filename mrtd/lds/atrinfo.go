@@ -88,7 +88,7 @@ func (a *ATRInfo) setCapabilities(b []byte) {
 // setLengths reads the two integers. They are taken as unsigned: cards write
 // FFFF without the zero octet that an INTEGER would need.
 func (a *ATRInfo) setLengths(o ber.TLV) {
-	numbers, err := o.Children()
+	numbers, err := children(o, 2)
 	if err != nil || len(numbers) != 2 || numbers[0].Tag != ber.Integer || numbers[1].Tag != ber.Integer {
 		return
 	}

@@ -50,7 +50,7 @@ func ParseDIR(b []byte) (DIR, error) {
 	for _, o := range objects {
 		parts := []ber.TLV{o}
 		if o.Tag == tagApplication {
-			if parts, err = o.Children(); err != nil {
+			if parts, err = children(o, maxATRObjects); err != nil {
 				return nil, fmt.Errorf("EF.DIR: application %d: %w", len(out)+1, err)
 			}
 		}
