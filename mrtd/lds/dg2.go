@@ -28,21 +28,12 @@ type Face struct {
 	Image  []byte // the compressed picture, sharing memory with the parsed file
 }
 
-// ImageFormat is how a picture is compressed.
-type ImageFormat string
-
-// The formats of DG2.
-const (
-	JPEG     ImageFormat = "JPEG"
-	JPEG2000 ImageFormat = "JPEG 2000" // a JP2 file or a bare codestream
-)
-
 // LogValue tells format and size, nothing of the picture.
 func (f Face) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // String tells format and size, nothing of the picture.
 func (f Face) String() string {
-	return fmt.Sprintf("[%s portrait of %d bytes redacted]", f.Format, len(f.Image))
+	return pictureText(f.Format, "portrait", f.Image)
 }
 
 // GoString is String, for %#v.
@@ -158,9 +149,6 @@ const (
 var (
 	magicFace    = []byte("FAC\x00")
 	version2005  = []byte("010\x00")
-	magicJPEG    = []byte{0xFF, 0xD8, 0xFF}
-	magicJP2     = []byte{0, 0, 0, 12, 'j', 'P', ' ', ' '}
-	magicJ2K     = []byte{0xFF, 0x4F, 0xFF, 0x51}
 	tag39794Face = byte(0x65) // [APPLICATION 5], the FaceImageDataBlock of ISO/IEC 39794-5
 )
 
@@ -215,17 +203,6 @@ func parseFace(b []byte, last bool) (Face, int, error) {
 		return Face{}, 0, errors.New("picture is neither JPEG nor JPEG 2000 by its first bytes")
 	}
 	return f, length, nil
-}
-
-// SniffImage tells a picture's format by its first bytes; "" is neither.
-func SniffImage(b []byte) ImageFormat {
-	switch {
-	case bytes.HasPrefix(b, magicJPEG):
-		return JPEG
-	case bytes.HasPrefix(b, magicJP2), bytes.HasPrefix(b, magicJ2K):
-		return JPEG2000
-	}
-	return ""
 }
 
 // EncodeDG2 writes DG2 with one face: a full frontal picture, format by its
