@@ -18,7 +18,7 @@ import (
 // nil where explicit parameters state none (PKCS #3 has no place for it).
 // Groups are read-only once made.
 type Group struct {
-	Name string // "MODP-2048-256"; empty for unnamed explicit parameters
+	Name string // "RFC 5114 2048/256"; empty for unnamed explicit parameters
 	P    *big.Int
 	G    *big.Int
 	Q    *big.Int
