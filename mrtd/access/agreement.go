@@ -38,7 +38,7 @@ type domain[E any] interface {
 	tag() ber.Tag
 }
 
-var errNeutral = errors.New("the agreed element is the neutral one")
+var errInfinity = errors.New("the agreed point is at infinity, or the agreed number 1")
 
 // onCurve is ECDH (9.6; BSI TR-03111, 4.3) over a curve without cofactor.
 type onCurve struct{ *ec.Curve }
@@ -53,7 +53,7 @@ func (c onCurve) fromField(x *big.Int) (ec.Point, error) { return c.FromField(x)
 
 func finite(p ec.Point) (ec.Point, error) {
 	if p.Infinity() {
-		return p, errNeutral
+		return p, errInfinity
 	}
 	return p, nil
 }
@@ -90,7 +90,7 @@ func (g inGroup) fromField(x *big.Int) (*big.Int, error) {
 
 func proper(x *big.Int) (*big.Int, error) {
 	if x.BitLen() <= 1 {
-		return x, errNeutral
+		return x, errInfinity
 	}
 	return x, nil
 }

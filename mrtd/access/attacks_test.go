@@ -64,7 +64,7 @@ func TestPACERefusesBadKeys(t *testing.T) {
 		v := c.e.variant(t)
 		exchanges := append([][2][]byte(nil), c.e.exchanges...)
 		exchanges[c.at][1] = c.change(c.e, append([]byte(nil), exchanges[c.at][1]...))
-		_, err := access.PACE(t.Context(), &playback{t, exchanges}, v, c.e.password(), c.e.randomness(t, v, "nonce_ifd", "map_private_ifd", "dh_private_ifd"))
+		_, err := access.PACE(t.Context(), access.NewPlayback(t, exchanges), v, c.e.password(), c.e.randomness(t, v, "nonce_ifd", "map_private_ifd", "dh_private_ifd"))
 		if err == nil {
 			t.Errorf("%s, %s: accepted", v.Name(), c.name)
 		}
@@ -120,7 +120,7 @@ func TestCAMProof(t *testing.T) {
 	open := func(change func([]byte) []byte) *access.CAMProof {
 		exchanges := append([][2][]byte(nil), e.exchanges...)
 		exchanges[4][1] = change(append([]byte(nil), exchanges[4][1]...))
-		opened, err := access.PACE(t.Context(), &playback{t, exchanges}, v, e.password(), e.randomness(t, v, "map_private_ifd", "dh_private_ifd"))
+		opened, err := access.PACE(t.Context(), access.NewPlayback(t, exchanges), v, e.password(), e.randomness(t, v, "map_private_ifd", "dh_private_ifd"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func proofs(t *testing.T, change func(proof []byte)) apdu.Card {
 	zero := make([]byte, 8)
 	return cardFunc(func(command []byte) ([]byte, error) {
 		if command[1] == 0x84 {
-			return unhex(t, "4608F919887022129000"), nil
+			return access.Unhex(t, "4608F919887022129000"), nil
 		}
 		s, err := suite.Decrypt(zero, command[5:37])
 		if err != nil {

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1"
-	"encoding/hex"
 	"io"
 	"math/big"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,58 +25,14 @@ type example struct {
 
 func readExample(t testing.TB, name string) example {
 	t.Helper()
-	b, err := os.ReadFile("testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := example{values: map[string]string{}}
-	for _, line := range strings.Split(string(b), "\n") {
-		switch {
-		case strings.HasPrefix(line, "> "):
-			e.exchanges = append(e.exchanges, [2][]byte{unhex(t, line[2:])})
-		case strings.HasPrefix(line, "< "):
-			e.exchanges[len(e.exchanges)-1][1] = unhex(t, line[2:])
-		case line != "" && line[0] != '#':
-			key, value, _ := strings.Cut(line, "=")
-			e.values[strings.TrimSpace(key)] = strings.TrimSpace(value)
-		}
-	}
-	for _, name := range []string{"name", "part", "edition", "clause"} {
-		if e.values[name] == "" {
-			t.Errorf("an example does not name its %s", name)
-		}
-	}
+	var e example
+	e.values, e.exchanges = access.ReadVector(t, name)
 	return e
 }
 
-func (e example) hex(t testing.TB, name string) []byte { t.Helper(); return unhex(t, e.values[name]) }
-
-func unhex(t testing.TB, s string) []byte {
+func (e example) hex(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// playback answers the commands of a worked example and fails on any other.
-type playback struct {
-	t    *testing.T
-	left [][2][]byte
-}
-
-func (p *playback) Transmit(_ context.Context, command []byte) ([]byte, error) {
-	p.t.Helper()
-	if len(p.left) == 0 {
-		p.t.Fatalf("unexpected command %X after the example's last", command)
-	}
-	next := p.left[0]
-	p.left = p.left[1:]
-	if !bytes.Equal(command, next[0]) {
-		p.t.Fatalf("command\n got %X\nwant %X", command, next[0])
-	}
-	return append([]byte(nil), next[1]...), nil
+	return access.Unhex(t, e.values[name])
 }
 
 // replay sends the example's commands to a chip and compares its answers.
@@ -115,7 +69,7 @@ func TestWorkedExampleBAC(t *testing.T) {
 	}
 	sameSuite(t, "session keys", suite, access.TripleDES, e.hex(t, "session_kenc"), e.hex(t, "session_kmac"))
 
-	card := &playback{t, e.exchanges}
+	card := access.NewPlayback(t, e.exchanges)
 	random := bytes.NewReader(append(e.hex(t, "rnd_ifd"), e.hex(t, "k_ifd")...))
 	session, err := access.BAC(t.Context(), card, e.values["mrz_information"], random)
 	if err != nil {
@@ -129,8 +83,8 @@ func TestWorkedExampleBAC(t *testing.T) {
 		}
 		got = append(got, r.Data...)
 	}
-	if want := e.hex(t, "ef_com"); !bytes.Equal(got, want) || len(card.left) > 0 {
-		t.Errorf("EF.COM: got %X, want %X; %d exchanges of the example never happened", got, want, len(card.left))
+	if want := e.hex(t, "ef_com"); !bytes.Equal(got, want) || card.Left() > 0 {
+		t.Errorf("EF.COM: got %X, want %X; %d exchanges of the example never happened", got, want, card.Left())
 	}
 
 	chip := chipsim.New(chipsim.Passport{
@@ -177,12 +131,12 @@ func sameSession(t *testing.T, session *access.Session, card *last, c access.Cip
 
 // last passes commands on, then keeps the last of them and answers 6700.
 type last struct {
-	card    *playback
+	card    *access.Playback
 	command []byte
 }
 
 func (l *last) Transmit(ctx context.Context, command []byte) ([]byte, error) {
-	if len(l.card.left) > 0 {
+	if l.card.Left() > 0 {
 		return l.card.Transmit(ctx, command)
 	}
 	l.command = append([]byte(nil), command...)
@@ -240,7 +194,7 @@ func (e example) randomness(t *testing.T, v access.Variant, names ...string) io.
 func (e example) reader(t *testing.T) (*access.Opened, *last) {
 	t.Helper()
 	v := e.variant(t)
-	card := &last{card: &playback{t, e.exchanges}}
+	card := &last{card: access.NewPlayback(t, e.exchanges)}
 	random := e.randomness(t, v, "nonce_ifd", "map_private_ifd", "dh_private_ifd")
 	opened, err := access.PACE(t.Context(), card, v, e.password(), random)
 	if err != nil {

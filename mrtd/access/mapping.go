@@ -16,7 +16,7 @@ var errEcho = errors.New("the chip sent back the reader's own key")
 // in the notation of curves. It also returns the chip's key as it was sent.
 func mapGeneric[E any](p pace, d domain[E], s []byte) (generator E, chip []byte, err error) {
 	var standard E
-	private, _, theirs, err := exchange(p, d, 0x81, 0x82, standard)
+	private, _, theirs, err := swap(p, d, 0x81, 0x82, standard)
 	if err != nil {
 		return generator, nil, err
 	}

@@ -174,7 +174,7 @@ type public[E any] struct {
 
 // agree runs Diffie-Hellman over the mapped generator.
 func agree[E any](p pace, d domain[E], generator E) (secret []byte, own, theirs public[E], err error) {
-	private, own, theirs, err := exchange(p, d, 0x83, 0x84, generator)
+	private, own, theirs, err := swap(p, d, 0x83, 0x84, generator)
 	if err != nil {
 		return nil, own, theirs, err
 	}
@@ -185,8 +185,8 @@ func agree[E any](p pace, d domain[E], generator E) (secret []byte, own, theirs 
 	return d.secret(k), own, theirs, nil
 }
 
-// exchange swaps ephemeral keys over a generator.
-func exchange[E any](p pace, d domain[E], send, receive ber.Tag, generator E) (private *big.Int, own, theirs public[E], err error) {
+// swap exchanges ephemeral keys over a generator.
+func swap[E any](p pace, d domain[E], send, receive ber.Tag, generator E) (private *big.Int, own, theirs public[E], err error) {
 	private, own.element, err = d.GenerateKey(p.random, generator)
 	if err != nil {
 		return nil, own, theirs, fmt.Errorf("no randomness: %w", err)

@@ -33,6 +33,11 @@ type Passport struct {
 	// CARs are certification authority references sent at the end of PACE, two
 	// at most, the most recent first (Doc 9303-11, 4.4.5.5).
 	CARs []string
+	// ChipAuth lists the static keys of chip authentication, as DG14 announces them.
+	ChipAuth []ChipAuth
+	// ActiveAuth is the key of active authentication, whose public half DG15
+	// holds; nil where the chip has none.
+	ActiveAuth *ActiveKey
 }
 
 const redacted = "passport (redacted)"

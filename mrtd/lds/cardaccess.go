@@ -30,6 +30,7 @@ type SecurityInfos struct {
 	Domains    []PACEDomainParameterInfo
 	ChipAuth   []ChipAuthenticationInfo
 	PublicKeys []ChipAuthenticationPublicKeyInfo
+	ActiveAuth []ActiveAuthenticationInfo
 	// Unknown keeps the infos of other protocols, and those of the above that
 	// did not parse, as they came.
 	Unknown []SecurityInfo
@@ -177,6 +178,8 @@ func (s *SecurityInfos) add(oid string, rest []ber.TLV) error {
 			return err
 		}
 		s.PublicKeys = append(s.PublicKeys, key)
+	case oid == oidActiveAuth:
+		return s.addActiveAuth(rest)
 	default:
 		return errUnknownInfo
 	}
