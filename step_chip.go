@@ -115,7 +115,7 @@ func judgeFiles(r mrtd.Reading) Check {
 		if _, ok := r.Files[f.Path()]; ok {
 			continue
 		}
-		i := slices.IndexFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File.FID == f.FID })
+		i := slices.IndexFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File == f })
 		if i < 0 || r.Failures[i].Status != apdu.FileNotFound { // without a failure: never come to
 			unread = append(unread, because(ChipReadFailed, f.Name))
 			continue
