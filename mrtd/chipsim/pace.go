@@ -214,6 +214,7 @@ func (run *paceRun) authenticate(objects []ber.TLV, c *Card) ([]byte, apdu.Statu
 		return nil, apdu.AuthenticationFailed
 	}
 	c.sm, c.opened = newSecure(run.suite, 0), true
+	c.chipID = run.own.X.FillBytes(make([]byte, run.curve.ByteLen()))
 	c.seen.PACE++
 	return ber.Encode(0x86, access.PACEToken(run.suite, run.oid, run.curve, run.theirs)), apdu.Success
 }

@@ -25,6 +25,10 @@ type Passport struct {
 	// PACE lists the PACE variants the chip bears, as EF.CardAccess announces
 	// them; none where the chip has no PACE.
 	PACE []PACE
+	// CVCA are the certificates of the country verifying authority's keys from
+	// which a terminal's may start, two at most. A chip that has any keeps DG3 and
+	// DG4 for terminals with the right to them, and names the keys in EF.CVCA.
+	CVCA [][]byte
 }
 
 const redacted = "passport (redacted)"
