@@ -24,7 +24,7 @@ const (
 	CVCALen = 36
 
 	tagAuthorityReference ber.Tag = 0x42
-	maxAuthorityReference         = 16
+	maxAuthorityReference int     = 16
 )
 
 // References lists the references, the most recent first.
