@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"limen/mrtd/access"
+	"limen/mrtd/cvc"
 	"limen/mrtd/lds"
 )
 
@@ -41,6 +42,7 @@ type ActiveAuth struct {
 // TerminalAuth is how the reader was received (Doc 9303-11, 7.1).
 type TerminalAuth struct {
 	State   ProofState
+	Rights  cvc.Rights // that its certificates grant, DG3 and DG4 among them
 	Problem string
 }
 
@@ -79,7 +81,7 @@ func (r *reader) proveChip(ctx context.Context) error {
 	switch {
 	case r.opt.Proof == ProofNone, r.reading.ChipAuth.State != "" && r.reading.ChipAuth.State != ProofNotOffered:
 		return nil
-	case r.opt.Proof == ProofOnce && r.mapped():
+	case r.opt.Proof == ProofOnce && r.mapped() && r.opt.Terminal == nil:
 		return nil // PACE has bound the channel to the chip's key
 	case dg14 == nil:
 		r.reading.ChipAuth.State = ProofNotOffered

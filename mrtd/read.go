@@ -77,6 +77,7 @@ func (r *reader) run(ctx context.Context) error {
 		r.chipKeys, r.proveChip, // DG14; from here on under the keys of chip authentication
 		r.signed,                // EF.SOD
 		r.chipKeys, r.proveChip, // where EF.COM had hidden DG14
+		r.proveTerminal,
 		r.early,                // Options.First
 		r.small, r.proveActive, // DG1, DG15
 		r.rest, // DG2 and the others

@@ -70,6 +70,13 @@ type Options struct {
 	// Proof is which proofs are asked of the chip that it is no copy. DG14 and
 	// DG15 are read for them whether they are among Groups or not.
 	Proof Proof
+	// Terminal, where set, is the inspection system that authenticates itself to
+	// the chip, after chip authentication, so that DG3 and DG4 open.
+	Terminal access.Terminal
+	// Vouched, where set, is asked before that whether EF.SOD vouches for DG14:
+	// a terminal shows its certificates to no chip of unknown make
+	// (TR-03110-1, 2.4.1). It gets the files read so far.
+	Vouched func(files map[lds.Path][]byte) bool
 	// Reconnect, where set, waits for a chip that was lost to come back into the
 	// field. The reading then goes on where it broke off.
 	Reconnect func(ctx context.Context) (apdu.Card, error)

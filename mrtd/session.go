@@ -68,6 +68,9 @@ func (r *reader) establish(ctx context.Context) error {
 	if r.reading.ChipAuth.State != ProofCompleted {
 		return fmt.Errorf("%w: it ran chip authentication before and does not now", ErrAccessDenied)
 	}
+	if r.reading.TerminalAuth.State == ProofCompleted {
+		return r.terminalAuthentication(ctx)
+	}
 	return nil
 }
 

@@ -41,18 +41,22 @@ type Seen struct {
 	BAC, PACE   int // sessions opened
 	ChipAuth    int // sessions restarted under other keys
 	ActiveAuth  int // challenges signed
-	Refused     int // wrong passwords
+	Refused     int // wrong passwords, certificates and terminals
 	LongestLe   int // of a READ BINARY, plain bytes
 	LongestAPDU int // raw command bytes
+
+	Certificates int // of terminals and their authorities, verified
+	TerminalAuth int // terminals accepted
 }
 
 // Card is the chip in or out of a reader's field. It is used by one caller at a time.
 type Card struct {
-	p    Passport
-	opt  Options
-	seen Seen
-	left int // commands until the chip leaves the field; -1 for never
-	gone bool
+	p       Passport
+	opt     Options
+	seen    Seen
+	left    int // commands until the chip leaves the field; -1 for never
+	gone    bool
+	trusted trustStore
 	state
 }
 
@@ -60,7 +64,8 @@ type Card struct {
 type state struct {
 	inApplication bool
 	current       []byte // the current elementary file; nil for none
-	opened        bool   // access control passed
+	file          lds.File
+	opened        bool // access control passed
 	sm            *secure
 	challenge     []byte // for EXTERNAL AUTHENTICATE, good for one try
 	pace          *paceRun
@@ -69,7 +74,9 @@ type state struct {
 	chainOpen     bool   // PACE broke off inside a command chain
 	heldBack      []byte // of a response, for GET RESPONSE
 	heldStatus    apdu.StatusWord
-	fileEnded     bool // the last READ BINARY reached the file's end
+	fileEnded     bool   // the last READ BINARY reached the file's end
+	chipID        []byte // the chip's own ephemeral key of PACE, compressed; nil under BAC
+	terminal      terminalRun
 }
 
 // New puts a passport's chip into the field.
@@ -77,7 +84,7 @@ func New(p Passport, opt Options) *Card {
 	if opt.Random == nil {
 		opt.Random = rand.Reader
 	}
-	c := &Card{p: p, opt: opt}
+	c := &Card{p: p, opt: opt, trusted: personalize(p.CVCA)}
 	c.Enter()
 	return c
 }
@@ -142,7 +149,7 @@ func (c *Card) answer(raw []byte) apdu.Response {
 		// A plain command ends the session (9.8.3); it then runs without rights.
 		c.endSession()
 		return c.dispatch(cmd)
-	case 0x0C:
+	case 0x0C, 0x1C:
 	default:
 		c.endSession()
 		return status(apdu.WrongCLA)
@@ -194,13 +201,17 @@ func isExtended(raw []byte) bool { return len(raw) > 5 && raw[4] == 0 }
 // endSession deletes the keys and takes back the rights they gave.
 func (c *Card) endSession() {
 	if c.sm != nil {
-		c.sm, c.opened, c.current, c.terminalKey = nil, false, nil, nil
+		c.sm, c.opened, c.current = nil, false, nil
+		c.terminalKey, c.chipID, c.terminal = nil, nil, terminalRun{}
 	}
 }
 
 func status(sw apdu.StatusWord) apdu.Response { return apdu.Response{SW: sw} }
 
 func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
+	if r, ours := c.terminalCommand(cmd, c.challenge); ours {
+		return r
+	}
 	if cmd.CLA&0x10 != 0 && cmd.INS != 0x86 {
 		return status(apdu.ChainingUnsupported)
 	}
@@ -245,7 +256,8 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 
 // mayRead tells whether the file may be touched: those of the master file but
 // EF.CardSecurity always, everything else once access control has passed, or at
-// once where the chip has none.
+// once where the chip has none, and what is sensitive only to a terminal with the
+// right to it.
 func (c *Card) mayRead(f lds.File) bool {
-	return f.MasterFile && f != lds.EFCardSecurity || c.opened || (!c.p.BAC && len(c.p.PACE) == 0)
+	return f.MasterFile && f != lds.EFCardSecurity || (c.opened || !c.p.BAC && len(c.p.PACE) == 0) && c.maySense(f)
 }

@@ -34,7 +34,7 @@ func (c *Card) selectFile(cmd apdu.Command) apdu.Response {
 		f, known := c.byFID(uint16(cmd.Data[0])<<8 | uint16(cmd.Data[1]))
 		content, sw := c.find(f, known)
 		if sw == apdu.Success {
-			c.current = content
+			c.current, c.file = content, f
 		}
 		return status(sw)
 	}
@@ -53,7 +53,7 @@ func (c *Card) find(f lds.File, known bool) ([]byte, apdu.StatusWord) {
 	if !c.mayRead(f) {
 		return nil, apdu.SecurityStatus
 	}
-	content, ok := c.p.Files[f.Path()]
+	content, ok := c.content(f)
 	if sw := c.opt.Faults.OptionalFile; !ok && f.Group > 0 && sw != 0 {
 		return nil, sw
 	}
@@ -98,13 +98,16 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 		if sw != apdu.Success {
 			return status(sw)
 		}
-		c.current, file, offset = content, content, int(cmd.P2)
+		c.current, c.file, file, offset = content, f, content, int(cmd.P2)
 	}
 	if file == nil {
 		if !c.mayRead(lds.File{}) {
 			return status(apdu.SecurityStatus)
 		}
 		return status(apdu.CommandNotAllowed)
+	}
+	if !c.mayRead(c.file) { // rights can end while a file stays current
+		return status(apdu.SecurityStatus)
 	}
 	if offset >= len(file) {
 		return status(apdu.WrongOffset)
