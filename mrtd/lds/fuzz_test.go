@@ -84,3 +84,69 @@ func FuzzParseDisplayed(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseDG3(f *testing.F) {
+	f.Add(example(f, "dg3_empty"))
+	f.Add(octetsOfGroup(f, 3, finger2011, wsqBytes))
+	for _, standard := range []Standard{Finger2005, Finger2011, Finger39794} {
+		b, err := EncodeDG3(nil, Finger{Standard: standard, Position: RightIndex, Width: 8, Height: 8, PPI: 500, Captured: day2023, Qualities: []Quality{{90, 1, 1}}, Image: wsqBytes})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dg3, err := ParseDG3(b)
+		if err != nil {
+			return
+		}
+		total := 0
+		for _, finger := range dg3.Fingers {
+			total += len(finger.Image)
+			if len(finger.Image) == 0 || len(finger.Qualities) > maxQualities {
+				t.Errorf("got %v with %d qualities", finger, len(finger.Qualities))
+			}
+		}
+		if total > len(b) || len(dg3.Fingers) > maxTemplates*maxFingers {
+			t.Errorf("%d octets of %d pictures in %d", total, len(dg3.Fingers), len(b))
+		}
+		again, err := EncodeDG3(nil, dg3.Fingers...)
+		if err != nil {
+			return // not every picture has a format that can be written
+		}
+		if back, err := ParseDG3(again); err != nil || len(back.Fingers) != len(dg3.Fingers) {
+			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}
+
+func FuzzParseDG4(f *testing.F) {
+	f.Add(octetsOfGroup(f, 4, iris2011, jp2Bytes))
+	for _, standard := range []Standard{Iris2005, Iris2011, Iris39794} {
+		b, err := EncodeDG4(nil, Iris{Standard: standard, Eye: LeftEye, Width: 8, Height: 8, Captured: day2023, Qualities: []Quality{{90, 1, 1}}, Image: jp2Bytes})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dg4, err := ParseDG4(b)
+		if err != nil {
+			return
+		}
+		total := 0
+		for _, iris := range dg4.Irises {
+			total += len(iris.Image)
+		}
+		if total > len(b) || len(dg4.Irises) > maxTemplates*maxIrises {
+			t.Errorf("%d octets of %d pictures in %d", total, len(dg4.Irises), len(b))
+		}
+		again, err := EncodeDG4(nil, dg4.Irises...)
+		if err != nil {
+			return // not every picture has a format that can be written
+		}
+		if back, err := ParseDG4(again); err != nil || len(back.Irises) != len(dg4.Irises) {
+			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}

@@ -16,6 +16,7 @@ import (
 func TestNothingOfADocumentPrints(t *testing.T) {
 	const secret = "SECRET"
 	name := Name{secret, secret}
+	metadata := FaceMetadata{Gender: secret, HairColor: secret, Captured: mrz.Date{Year: 1974}}
 	image := Image{Data: []byte(secret)}
 	for _, v := range []any{
 		name, image, Opaque(secret),
@@ -23,6 +24,9 @@ func TestNothingOfADocumentPrints(t *testing.T) {
 		DG12{Authority: secret, Front: []byte(secret)},
 		PersonToNotify{Name: name, Telephone: secret},
 		DG16{Persons: []PersonToNotify{{Name: name, Telephone: secret}}},
+		Face{Image: []byte(secret), Metadata: metadata}, metadata, DG2{Faces: []Face{{Metadata: metadata}}},
+		Finger{Image: []byte(secret)}, DG3{Fingers: []Finger{{Image: []byte(secret)}}},
+		Iris{Image: []byte(secret)}, DG4{Irises: []Iris{{Image: []byte(secret)}}},
 		ATRInfo{Capabilities: []byte(secret)},
 	} {
 		var log bytes.Buffer
