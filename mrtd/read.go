@@ -208,9 +208,11 @@ func (r *reader) chipKeys(ctx context.Context) error {
 		return r.deliver(ctx, f)
 	}
 	data, err := r.fetch(ctx, f)
-	if err == nil {
+	switch {
+	case err == nil:
 		r.keep(f, data)
-	} else if r.ended(ctx, err) {
+	case r.ended(ctx, err):
+		r.fail(f, err)
 		return fmt.Errorf("cannot read %s: %w", f, err)
 	}
 	return nil

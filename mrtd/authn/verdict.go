@@ -45,6 +45,7 @@ const (
 	SODAbsent             Code = "sod_absent"              // there is no EF.SOD
 	COMSODMismatch        Code = "com_sod_mismatch"        // EF.COM and EF.SOD list different groups
 	COMAbsent             Code = "com_absent"              // there is no EF.COM
+	COMMalformed          Code = "com_malformed"           // EF.COM does not parse
 	MRZChipMismatch       Code = "mrz_chip_mismatch"       // DG1 does not say what is printed
 	MRZUnreadable         Code = "mrz_unreadable"          // one of the two MRZs is none
 )
@@ -62,6 +63,11 @@ const (
 	ChipAuthenticationHidden        Code = "chip_authentication_hidden"        // EF.SOD lists DG14, the chip withholds it
 	ChipAuthenticationInterrupted   Code = "chip_authentication_interrupted"   // the chip was lost before it answered under the new keys
 	ChipAuthKeyMalformed            Code = "ca_key_malformed"                  // DG14 does not parse
+	MappingFailed                   Code = "pace_mapping_failed"               // PACE's mapping was not made with the chip's static key
+	MappingKeyMissing               Code = "pace_mapping_key_missing"          // EF.CardSecurity does not give the key to judge the mapping by
+	PACEHidden                      Code = "pace_hidden"                       // EF.CardAccess announces less of PACE than the signed DG14
+	CardAccessUnconfirmed           Code = "card_access_unconfirmed"           // nobody signed what EF.CardAccess announces
+	TerminalRefused                 Code = "terminal_refused"                  // the chip did not accept the inspection system
 	ChipKeyNotAuthentic             Code = "chip_key_not_authentic"            // the chip's key, or that it has none, is nobody's word: its file or EF.SOD did not pass passive authentication
 )
 
