@@ -59,7 +59,7 @@ func parseMasterList(b []byte) (MasterList, error) {
 	if err != nil {
 		return list, err
 	}
-	fields, err := seq.Children()
+	fields, err := seq.AtMost(2)
 	if err != nil {
 		return list, err
 	}
