@@ -4,7 +4,7 @@
 //
 // Everything here is a pure function of bytes, a trust store and a time. A
 // check that fails is a verdict, not an error. Whether the chip is a copy is
-// not judged here, and revocation lists are not read yet.
+// not judged here.
 package authn
 
 // Status is how a check ended. The zero value means not performed; it is
@@ -27,7 +27,7 @@ type Code string
 const (
 	SODMalformed          Code = "sod_malformed"           // EF.SOD does not parse
 	SODSignatureInvalid   Code = "sod_signature_invalid"   // EF.SOD was changed, or its signer did not sign it
-	SignerMissing         Code = "signer_missing"          // EF.SOD does not carry its signer's certificate
+	SignerMissing         Code = "signer_missing"          // neither EF.SOD nor the store has its signer's certificate
 	SignerMalformed       Code = "signer_malformed"        // … or one that does not parse
 	AlgorithmUnknown      Code = "algorithm_unknown"       // this version cannot judge the signature or hash
 	CSCAUnknown           Code = "csca_unknown"            // no CSCA certificate in the store could have issued the signer's
@@ -36,6 +36,11 @@ const (
 	SignerExpired         Code = "signer_expired"          // the signer's certificate had expired
 	SignerNotYetValid     Code = "signer_not_yet_valid"    // … or not begun
 	SignerKeyUsage        Code = "signer_key_usage"        // the certificate is not one for signing documents
+	SignerRevoked         Code = "signer_revoked"          // the CSCA's list has the signer's certificate; the subject says why
+	SignerDocumentType    Code = "signer_document_type"    // the signer signs other documents than this one; as a note: of its kind, but not this very code
+	SigningTimeUnproven   Code = "signing_time_unproven"   // the signer expired before the document: it may have signed since
+	CSCARevoked           Code = "csca_revoked"            // the CSCA's key is revoked
+	TrustStale            Code = "trust_stale"             // the list that vouches for the CSCA, or its revocation list, is older than the policy allows
 	IssuerCountryMismatch Code = "issuer_country_mismatch" // signer, CSCA and document are not of one state
 	IssuerCountryUnknown  Code = "issuer_country_unknown"  // a state code that is not in the tables of Doc 9303-3
 	DGHashMismatch        Code = "dg_hash_mismatch"        // the group is not the one that was signed
@@ -56,6 +61,12 @@ const (
 	SignerKeyPeriodExceeded  Code = "signer_key_period_exceeded" // signed outside its private key usage period
 	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
 	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for
+	SignerFromStore          Code = "signer_from_store"          // EF.SOD does not carry its signer's certificate; the store has it
+	CRLUnknown               Code = "crl_unknown"                // no revocation list of the CSCA is in the store
+	CRLOverdue               Code = "crl_overdue"                // a newer revocation list must exist
+	CRLSignatureInvalid      Code = "crl_signature_invalid"      // the CSCA's revocation list does not bear its signature
+	CRLOfCountry             Code = "crl_of_country"             // revocation was looked up in a list of another name of the same country
+	KnownDeviation           Code = "known_deviation"            // the state published this fault of such documents; the subject names it
 )
 
 // Verdict is how one check ended and why. Subject names what it speaks of
