@@ -2,6 +2,7 @@ package specimen
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/sha1"
 	"errors"
@@ -21,6 +22,7 @@ type Profile struct {
 	CSCA    KeyKind
 	DS      KeyKind
 	From    time.Time // start of both certificates; the CSCA's lasts 15 years, the signer's 10
+	Name    string    // of the CSCA; "" is "CSCA"
 }
 
 // DefaultProfile is Utopia with the keys most states use now, from a time.
@@ -56,7 +58,7 @@ func NewAuthority(p Profile, random io.Reader) (*Authority, error) {
 	if a.ds, err = newKey(p.DS, random); err != nil {
 		return nil, fmt.Errorf("cannot make the document signer's key: %w", err)
 	}
-	if a.cscaDER, err = a.certify(certificate{subject: a.name("CSCA"), key: a.csca, years: 15, ca: true}); err != nil {
+	if a.cscaDER, err = a.certify(certificate{subject: a.cscaName(), key: a.csca, years: 15, ca: true}); err != nil {
 		return nil, fmt.Errorf("cannot make the CSCA's certificate: %w", err)
 	}
 	if a.dsDER, err = a.certify(certificate{subject: a.name("Document Signer"), key: a.ds, years: 10, documents: true}); err != nil {
@@ -74,17 +76,19 @@ func (a *Authority) Signer() []byte { return slices.Clone(a.dsDER) }
 // Link is a link certificate, DER: the key of the authority that follows,
 // signed with this one's (Doc 9303-12, 4.1).
 func (a *Authority) Link(next *Authority) ([]byte, error) {
-	return a.certify(certificate{subject: next.name("CSCA"), key: next.csca, years: 10, ca: true})
+	return a.certify(certificate{subject: next.cscaName(), key: next.csca, years: 10, ca: true})
 }
 
 // MasterList signs a list of certificates (Doc 9303-12, 9) with a master list
 // signer this authority certifies.
 func (a *Authority) MasterList(signed time.Time, certificates ...[]byte) ([]byte, error) {
 	content := ber.Encode(ber.Sequence, ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, certificates...))
-	return a.signedList("2.23.136.1.1.2", "2.23.136.1.1.3", "Master List Signer", content, signed)
+	return a.SignedList("2.23.136.1.1.2", "2.23.136.1.1.3", "Master List Signer", content, signed)
 }
 
 func (a *Authority) name(common string) []byte { return nameOf(a.profile.Country, common) }
+
+func (a *Authority) cscaName() []byte { return a.name(cmp.Or(a.profile.Name, "CSCA")) }
 
 func nameOf(country, common string) []byte {
 	part := func(oid string, tag ber.Tag, value string) []byte {
@@ -131,7 +135,7 @@ func (a *Authority) certify(c certificate) ([]byte, error) {
 		ber.Encode(0xA0, ber.EncodeInt(big.NewInt(2))),
 		ber.EncodeInt(c.serial),
 		a.csca.algorithm(),
-		a.name("CSCA"),
+		a.cscaName(),
 		ber.Encode(ber.Sequence, encodeTime(c.from), encodeTime(c.until)),
 		c.subject,
 		info,

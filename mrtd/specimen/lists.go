@@ -94,7 +94,7 @@ func (a *Authority) CRL(number int64, this, next time.Time, revoked ...Revoked) 
 
 // CRLWith is CRL with further extensions, as Extension makes them.
 func (a *Authority) CRLWith(number int64, this, next time.Time, extensions [][]byte, revoked ...Revoked) ([]byte, error) {
-	fields := [][]byte{ber.EncodeInt(big.NewInt(1)), a.csca.algorithm(), a.name("CSCA"), encodeTime(this)}
+	fields := [][]byte{ber.EncodeInt(big.NewInt(1)), a.csca.algorithm(), a.cscaName(), encodeTime(this)}
 	if !next.IsZero() {
 		fields = append(fields, encodeTime(next))
 	}
@@ -170,11 +170,12 @@ func (a *Authority) DeviationList(signed time.Time, deviations ...Deviation) ([]
 			ber.Encode(ber.Set, ber.Encode(ber.Sequence, description, ber.EncodeOID(d.Type), parameter)))
 	}
 	content := ber.Encode(ber.Sequence, ber.EncodeInt(new(big.Int)), ber.Encode(ber.Sequence, ber.EncodeOID("2.16.840.1.101.3.4.2.1")), ber.Encode(ber.Set, entries...))
-	return a.signedList("2.23.136.1.1.7", "2.23.136.1.1.8", "Deviation List Signer", content, signed)
+	return a.SignedList("2.23.136.1.1.7", "2.23.136.1.1.8", "Deviation List Signer", content, signed)
 }
 
-// signedList signs a list with a signer made for it.
-func (a *Authority) signedList(contentType, usage, name string, content []byte, signed time.Time) ([]byte, error) {
+// SignedList signs any content as a list of a type, with a signer made for it
+// of an extended key usage and a name.
+func (a *Authority) SignedList(contentType, usage, name string, content []byte, signed time.Time) ([]byte, error) {
 	signer, err := newKey(a.profile.DS, a.random)
 	if err != nil {
 		return nil, err

@@ -85,7 +85,7 @@ var defects = map[string]Defect{
 // Bounds. The longest list known names 346 275 identity cards in 4 MB.
 const (
 	maxDeviationList   = 16 << 20
-	maxDeviations      = 10_000
+	maxDeviations      = 4096
 	maxDescription     = 4096
 	maxDocumentNumbers = 1_000_000
 )
