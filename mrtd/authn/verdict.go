@@ -5,7 +5,7 @@
 // (Doc 9303-11, 6).
 //
 // Everything here is a pure function of bytes, a trust store and a time. A
-// check that fails is a verdict, not an error. Revocation lists are not read yet.
+// check that fails is a verdict, not an error.
 package authn
 
 // Status is how a check ended. The zero value means not performed; it is
@@ -28,7 +28,7 @@ type Code string
 const (
 	SODMalformed          Code = "sod_malformed"           // EF.SOD does not parse
 	SODSignatureInvalid   Code = "sod_signature_invalid"   // EF.SOD was changed, or its signer did not sign it
-	SignerMissing         Code = "signer_missing"          // EF.SOD does not carry its signer's certificate
+	SignerMissing         Code = "signer_missing"          // neither EF.SOD nor the store has its signer's certificate
 	SignerMalformed       Code = "signer_malformed"        // … or one that does not parse
 	AlgorithmUnknown      Code = "algorithm_unknown"       // this version cannot judge the signature or hash
 	CSCAUnknown           Code = "csca_unknown"            // no CSCA certificate in the store could have issued the signer's
@@ -37,6 +37,11 @@ const (
 	SignerExpired         Code = "signer_expired"          // the signer's certificate had expired
 	SignerNotYetValid     Code = "signer_not_yet_valid"    // … or not begun
 	SignerKeyUsage        Code = "signer_key_usage"        // the certificate is not one for signing documents
+	SignerRevoked         Code = "signer_revoked"          // the CSCA's list has the signer's certificate; the subject says why
+	SignerDocumentType    Code = "signer_document_type"    // the signer signs other documents than this one; as a note: of its kind, but not this very code
+	SigningTimeUnproven   Code = "signing_time_unproven"   // the signer expired before the document: it may have signed since
+	CSCARevoked           Code = "csca_revoked"            // the CSCA's key is revoked
+	TrustStale            Code = "trust_stale"             // the list that vouches for the CSCA, or its revocation list, is older than the policy allows
 	IssuerCountryMismatch Code = "issuer_country_mismatch" // signer, CSCA and document are not of one state
 	IssuerCountryUnknown  Code = "issuer_country_unknown"  // a state code that is not in the tables of Doc 9303-3
 	DGHashMismatch        Code = "dg_hash_mismatch"        // the group is not the one that was signed
@@ -79,7 +84,7 @@ const (
 	SignerKeyPeriodExceeded  Code = "signer_key_period_exceeded" // signed outside its private key usage period
 	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
 	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for
-	ActiveAuthHashUnstated   Code = "aa_hash_unstated"           // DG14 does not name the hash active authentication was signed with
+// check that fails is a verdict, not an error.
 )
 
 // Verdict is how one check ended and why. Subject names what it speaks of
