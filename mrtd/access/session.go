@@ -49,6 +49,8 @@ type Session struct {
 	suite *Suite
 	ssc   []byte
 	over  bool
+
+	answered bool // a protected answer has verified: the chip has the keys
 }
 
 // NewSession starts secure messaging with fresh keys. The counter starts at
@@ -130,6 +132,7 @@ func (s *Session) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 		s.over = true
 		return nil, err
 	}
+	s.answered = true
 	return out.Encode(), nil
 }
 

@@ -1,10 +1,11 @@
 // Package authn judges whether a chip's data is what its issuer signed:
 // passive authentication (Doc 9303-11, 5.1), and the comparisons that belong
-// to it, EF.COM with EF.SOD and DG1 with the printed MRZ.
+// to it, EF.COM with EF.SOD and DG1 with the printed MRZ. Of what a chip did
+// with its keys it judges whether that makes it the issuer's chip and no copy
+// (Doc 9303-11, 6).
 //
 // Everything here is a pure function of bytes, a trust store and a time. A
-// check that fails is a verdict, not an error. Whether the chip is a copy is
-// not judged here, and revocation lists are not read yet.
+// check that fails is a verdict, not an error. Revocation lists are not read yet.
 package authn
 
 // Status is how a check ended. The zero value means not performed; it is
@@ -48,6 +49,22 @@ const (
 	MRZUnreadable         Code = "mrz_unreadable"          // one of the two MRZs is none
 )
 
+// The codes of verdicts on whether the chip is the issuer's (Doc 9303-11, 6).
+const (
+	ActiveAuthenticationFailed      Code = "active_authentication_failed"      // what the chip signed does not verify: it has not the key of DG15
+	ActiveAuthenticationDeclined    Code = "active_authentication_declined"    // the chip has a DG15 and does not sign
+	ActiveAuthenticationHidden      Code = "active_authentication_hidden"      // EF.SOD lists DG15, the chip withholds it
+	ActiveAuthenticationInterrupted Code = "active_authentication_interrupted" // the chip was lost before it signed
+	ActiveAuthKeyMalformed          Code = "aa_key_malformed"                  // DG15 does not parse
+	ActiveAuthChallengeMalformed    Code = "aa_challenge_malformed"            // the reader's own challenge was not of 8 bytes
+	ChipAuthenticationFailed        Code = "chip_authentication_failed"        // the chip has not the keys that DG14's key would have given it
+	ChipAuthenticationDeclined      Code = "chip_authentication_declined"      // the chip has a key in DG14 and does not use it
+	ChipAuthenticationHidden        Code = "chip_authentication_hidden"        // EF.SOD lists DG14, the chip withholds it
+	ChipAuthenticationInterrupted   Code = "chip_authentication_interrupted"   // the chip was lost before it answered under the new keys
+	ChipAuthKeyMalformed            Code = "ca_key_malformed"                  // DG14 does not parse
+	ChipKeyNotAuthentic             Code = "chip_key_not_authentic"            // the chip's key, or that it has none, is nobody's word: its file or EF.SOD did not pass passive authentication
+)
+
 // The codes of notes: seen, without weight of their own.
 const (
 	HashAlgorithmWeak        Code = "hash_algorithm_weak"        // SHA-1 made a hash or signature
@@ -56,6 +73,7 @@ const (
 	SignerKeyPeriodExceeded  Code = "signer_key_period_exceeded" // signed outside its private key usage period
 	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
 	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for
+	ActiveAuthHashUnstated   Code = "aa_hash_unstated"           // DG14 does not name the hash active authentication was signed with
 )
 
 // Verdict is how one check ended and why. Subject names what it speaks of

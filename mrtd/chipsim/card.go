@@ -5,9 +5,9 @@
 //	command -> field -> secure messaging -> instruction -> response
 //
 // It stands where a real chip would, behind any reader that carries APDUs. The
-// secure messaging, BAC and PACE of its side are written apart from the
-// reader's in package access; only ciphers and key derivation are shared. It
-// has no chip or active authentication yet.
+// secure messaging, BAC, PACE, chip and active authentication of its side are
+// written apart from the reader's in package access; only ciphers, key
+// derivation and the arithmetic of curves and groups are shared.
 package chipsim
 
 import (
@@ -52,6 +52,38 @@ type Faults struct {
 	BareErrorsEnd bool
 	// NoSFI answers 6A86 to a READ BINARY by short file identifier.
 	NoSFI bool
+
+	// ChipAuthOtherKey is a copy without the key of chip authentication: it says
+	// 9000 and goes on under keys of its own.
+	ChipAuthOtherKey bool
+	// ChipAuthRefused, when set, is answered to every attempt to start chip authentication.
+	ChipAuthRefused apdu.StatusWord
+	// ActiveAuthOtherKey is a copy without the key of active authentication: what
+	// it signs does not verify.
+	ActiveAuthOtherKey bool
+	// ActiveAuthReplay is a copy that has a genuine signature of another
+	// challenge, over eight zeros, and answers it to all.
+	ActiveAuthReplay bool
+	// ActiveAuthRefused, when set, is answered to every INTERNAL AUTHENTICATE.
+	ActiveAuthRefused apdu.StatusWord
+	// ActiveAuthLe is the only Le that INTERNAL AUTHENTICATE takes, 256 or
+	// 65536; others get 6700. 0 is any.
+	ActiveAuthLe int
+	// ActiveAuthCut answers as much of a signature as fits Le, with 9000, as
+	// Australian passports do.
+	ActiveAuthCut bool
+	// ActiveAuthEmpty answers an extended Le with 9000 and no signature, as
+	// Chinese passports do.
+	ActiveAuthEmpty bool
+	// ActiveAuthPlain answers INTERNAL AUTHENTICATE outside secure messaging,
+	// whatever the command came in.
+	ActiveAuthPlain bool
+	// ActiveAuthDER writes ECDSA signatures as SEQUENCE { r, s }, as Portuguese
+	// identity cards do.
+	ActiveAuthDER bool
+	// ActiveAuthSmaller gives the smaller of an RSA signature and its complement
+	// to the modulus (ISO/IEC 9796-2, B.4).
+	ActiveAuthSmaller bool
 }
 
 // Seen counts what the chip was sent.
@@ -62,6 +94,8 @@ type Seen struct {
 	Protected   int // commands under secure messaging
 	SMErrors    int // commands whose protection did not verify
 	BAC, PACE   int // sessions opened
+	ChipAuth    int // sessions restarted under other keys
+	ActiveAuth  int // challenges signed
 	Refused     int // wrong passwords, certificates and terminals
 	LongestLe   int // of a READ BINARY, plain bytes
 	LongestAPDU int // raw command bytes
@@ -90,6 +124,7 @@ type state struct {
 	sm            *secure
 	challenge     []byte // for EXTERNAL AUTHENTICATE, good for one try
 	pace          *paceRun
+	chipAuth      *chipAuthRun
 	terminalKey   []byte // the reader's ephemeral key of chip authentication, compressed
 	chipID        []byte // the chip's own ephemeral key of PACE, compressed; nil under BAC
 	terminal      terminalRun
@@ -186,6 +221,9 @@ func (c *Card) answer(raw []byte) apdu.Response {
 		r = status(apdu.WrongLength) // does not fit a short response
 	}
 	sealed := sm.seal(plain, r)
+	if c.opt.Faults.ActiveAuthPlain && plain.INS == 0x88 {
+		return r
+	}
 	if bad := r.SW != apdu.Success && len(r.Data) == 0; bad {
 		switch {
 		case c.opt.Faults.BareErrors:
@@ -205,8 +243,8 @@ func isExtended(raw []byte) bool { return len(raw) > 5 && raw[4] == 0 }
 // endSession deletes the keys and takes back the rights they gave.
 func (c *Card) endSession() {
 	if c.sm != nil {
-		c.sm, c.opened, c.current = nil, false, nil
-		c.terminalKey, c.chipID, c.terminal = nil, nil, terminalRun{}
+		c.sm, c.opened, c.current, c.terminalKey = nil, false, nil, nil
+		c.chipID, c.terminal = nil, terminalRun{}
 	}
 }
 
@@ -221,7 +259,7 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 	}
 	if cmd.INS != 0x86 {
 		// Any other command breaks a PACE run; MSE:SET AT starts one anew.
-		c.pace = nil
+		c.pace, c.chipAuth = nil, nil
 	}
 	challenge := c.challenge
 	c.challenge = nil
@@ -238,9 +276,18 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 	case 0x82:
 		return c.externalAuthenticate(cmd, challenge)
 	case 0x22:
+		if cmd.P1 == 0x41 {
+			return c.setChipAuth(cmd)
+		}
 		return c.setTemplate(cmd)
 	case 0x86:
+		if run := c.chipAuth; run != nil {
+			c.chipAuth = nil
+			return c.finishChipAuth(cmd, *run)
+		}
 		return c.generalAuthenticate(cmd)
+	case 0x88:
+		return c.internalAuthenticate(cmd)
 	}
 	return status(apdu.WrongINS)
 }

@@ -25,6 +25,11 @@ type Passport struct {
 	// PACE lists the PACE variants the chip bears, as EF.CardAccess announces
 	// them; none where the chip has no PACE.
 	PACE []PACE
+	// ChipAuth lists the static keys of chip authentication, as DG14 announces them.
+	ChipAuth []ChipAuth
+	// ActiveAuth is the key of active authentication, whose public half DG15
+	// holds; nil where the chip has none.
+	ActiveAuth *ActiveKey
 	// CVCA are the certificates of the country verifying authority's keys from
 	// which a terminal's may start, two at most. A chip that has any keeps DG3 and
 	// DG4 for terminals with the right to them, and names the keys in EF.CVCA.

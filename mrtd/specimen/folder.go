@@ -22,7 +22,8 @@ import (
 // A passport's folder holds its files as .bin, each known by its outer tag
 // whatever its name, and passport.yaml with what opens the chip. Without
 // passport.yaml the MRZ is DG1's, the PACE variants are EF.CardAccess's, and
-// BAC opens the chip: so a folder of files read from elsewhere can be served.
+// BAC opens the chip: so a folder of files read from elsewhere can be served. It
+// has no private keys then, and stands for a copy.
 const (
 	passportName = "passport.yaml"
 	maxFile      = 16 << 20
@@ -34,6 +35,9 @@ type yamlPassport struct {
 	CAN  string     `yaml:"can,omitempty"`
 	BAC  bool       `yaml:"bac"`
 	PACE []yamlPACE `yaml:"pace,omitempty"`
+
+	ChipAuth []yamlChipAuth `yaml:"chip_auth,omitempty"`
+	Active   *yamlActive    `yaml:"active,omitempty"`
 }
 
 func join(lines []string) string { return strings.Join(lines, "\n") }
@@ -49,6 +53,9 @@ func Save(p chipsim.Passport, dir string) error {
 			return fmt.Errorf("cannot save the passport: PACE %s with parameters %d has no name", v.OID, v.ParameterID)
 		}
 		y.PACE = append(y.PACE, yamlPACE{ProtocolName(v.OID), curve.Name})
+	}
+	if err := saveProofs(p, &y); err != nil {
+		return fmt.Errorf("cannot save the passport: %w", err)
 	}
 	text, err := yaml.Marshal(y)
 	if err != nil {
@@ -112,6 +119,9 @@ func Load(fsys fs.FS) (chipsim.Passport, error) {
 		return p, fmt.Errorf("%s: %w", passportName, doc.errorAt("$.can", "%v", err))
 	}
 	if p.PACE, err = doc.pace(y.PACE); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
+	if err := doc.loadProofs(y, &p); err != nil {
 		return p, fmt.Errorf("%s: %w", passportName, err)
 	}
 	p.MRZ, p.CAN, p.BAC = join(y.MRZ), y.CAN, y.BAC

@@ -40,6 +40,8 @@ type yamlOrder struct {
 	CAN      string         `yaml:"can"`
 	BAC      bool           `yaml:"bac"`
 	PACE     []yamlPACE     `yaml:"pace"`
+	ChipAuth []yamlChipAuth `yaml:"chip_auth"`
+	Active   *yamlActive    `yaml:"active"`
 	Hash     string         `yaml:"hash"`
 	Signed   string         `yaml:"signed"`
 	Groups   map[int]string `yaml:"groups"`
@@ -89,6 +91,12 @@ func ParseSpec(text []byte, readFile func(name string) ([]byte, error)) (Order, 
 		return Order{}, doc.errorAt("$.can", "%v", err)
 	}
 	if o.Spec.PACE, err = doc.pace(y.PACE); err != nil {
+		return Order{}, err
+	}
+	if o.Spec.ChipAuth, err = doc.chipAuth(y.ChipAuth); err != nil {
+		return Order{}, err
+	}
+	if o.Spec.ActiveAuth, err = doc.active(y.Active); err != nil {
 		return Order{}, err
 	}
 	if y.Hash != "" {
