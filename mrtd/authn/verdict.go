@@ -84,7 +84,13 @@ const (
 	SignerKeyPeriodExceeded  Code = "signer_key_period_exceeded" // signed outside its private key usage period
 	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
 	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for
-// check that fails is a verdict, not an error.
+	ActiveAuthHashUnstated   Code = "aa_hash_unstated"           // DG14 does not name the hash active authentication was signed with
+	SignerFromStore          Code = "signer_from_store"          // EF.SOD does not carry its signer's certificate; the store has it
+	CRLUnknown               Code = "crl_unknown"                // no revocation list of the CSCA is in the store
+	CRLOverdue               Code = "crl_overdue"                // a newer revocation list must exist
+	CRLSignatureInvalid      Code = "crl_signature_invalid"      // the CSCA's revocation list does not bear its signature
+	CRLOfCountry             Code = "crl_of_country"             // revocation was looked up in a list of another name of the same country
+	KnownDeviation           Code = "known_deviation"            // the state published this fault of such documents; the subject names it
 )
 
 // Verdict is how one check ended and why. Subject names what it speaks of

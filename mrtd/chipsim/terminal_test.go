@@ -408,7 +408,7 @@ func TestRSACertificatesFit(t *testing.T) {
 		p := newAuthorities(t)
 		p.a, _ = cvc.AlgorithmOf(trust.RSAPSS, crypto.SHA256)
 		for _, holder := range []string{"UTCVCA00001", "UTDV00001", "UTIS00001"} {
-			p.keys[holder] = terminalRSAKey(t)
+			p.keys[holder] = rsaTerminalKey(t)
 		}
 		card, session := openedForTerminals(t, opt, p.issue("UTCVCA00001", "UTCVCA00001", cvc.CVCA, everyGroup, "2024-01-01", "2027-01-01"))
 		terminal := &cvc.InspectionSystem{
@@ -550,7 +550,7 @@ func TestPassportsWithoutTrustPoints(t *testing.T) {
 	}
 }
 
-func terminalRSAKey(t testing.TB) *cvc.Key {
+func rsaTerminalKey(t testing.TB) *cvc.Key {
 	t.Helper()
 	k, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
