@@ -37,11 +37,11 @@ type Findings struct {
 	Notes        []Note  // beside Passive's
 }
 
-// Examine judges a chip in every respect that needs no policy.
-func Examine(c Chip, store *trust.Store, at time.Time) Findings {
+// Examine judges a chip in every respect, within limits of age.
+func (o Options) Examine(c Chip, store *trust.Store, at time.Time) Findings {
 	groups := c.groups()
 	sod := c.Files[lds.EFSOD.Path()]
-	f := Findings{Passive: PassiveFile(sod, groups, store, at)}
+	f := Findings{Passive: o.PassiveFile(sod, groups, store, at)}
 	f.COM = f.compareCOM(c, sod)
 	f.CardAccess = CompareCardAccess(c.Files[lds.EFCardAccess.Path()], groups[14], f.Passive)
 	f.MRZ, f.Issuer = compareDG1(groups[1], c.Printed, f.Passive)
