@@ -216,6 +216,9 @@ func TestActiveECDSA(t *testing.T) {
 					t.Errorf("%s, %s, %s: got %s, %v", name, hash, form, got, notes)
 				}
 			}
+			if hash != crypto.SHA256 { // what fails is tried with every hash
+				continue
+			}
 			for form, bad := range map[string][]byte{
 				"swapped": append(bytes.Clone(rs[n:]), rs[:n]...), "cut off": rs[:2*n-1], "nothing": nil, "zero": make([]byte, 2*n),
 			} {

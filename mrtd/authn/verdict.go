@@ -62,6 +62,10 @@ const (
 	ChipAuthenticationHidden        Code = "chip_authentication_hidden"        // EF.SOD lists DG14, the chip withholds it
 	ChipAuthenticationInterrupted   Code = "chip_authentication_interrupted"   // the chip was lost before it answered under the new keys
 	ChipAuthKeyMalformed            Code = "ca_key_malformed"                  // DG14 does not parse
+	ChipMappingFailed               Code = "chip_mapping_failed"               // PACE's chip authentication data does not fit the key of EF.CardSecurity
+	ChipMappingDeclined             Code = "chip_mapping_declined"             // the chip announces PACE with chip authentication mapping and does not run it
+	ChipMappingHidden               Code = "chip_mapping_hidden"               // DG14 lists PACE with chip authentication mapping, EF.CardAccess does not
+	ChipMappingInterrupted          Code = "chip_mapping_interrupted"          // the chip was lost before its data could be judged
 	ChipKeyNotAuthentic             Code = "chip_key_not_authentic"            // the chip's key, or that it has none, is nobody's word: its file or EF.SOD did not pass passive authentication
 )
 
