@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"limen/mrtd/access"
 	"limen/mrtd/apdu"
@@ -78,14 +79,15 @@ func openPACE(ctx context.Context, card *link, infos lds.SecurityInfos, key Key,
 	if key.MRZ != "" {
 		passwords = append(passwords, access.MRZPassword(key.MRZ))
 	}
-	variants := access.Variants(infos)
+	variants := carried(card, access.Variants(infos))
 	for _, v := range variants[:min(len(variants), maxVariants)] {
 		for _, password := range passwords {
-			session, err := access.PACE(ctx, card, v, password, random)
+			opened, err := access.PACE(ctx, card, v, password, random)
 			if err == nil {
 				a.Protocol, a.PACE, a.PACEProblem, a.Password = ProtocolPACE, PACESucceeded, "", password.Name()
-				a.OID, a.ParameterID, a.Curve, a.Cipher = v.OID, v.ParameterID, v.Curve.Name, v.Cipher.String()
-				return session, a, nil, nil
+				a.setVariant(v)
+				a.Opened = opened
+				return opened.Session, a, nil, nil
 			}
 			if lost := card.failure(ctx); lost != nil {
 				return nil, a, nil, fmt.Errorf("cannot run PACE: %w", lost)
@@ -100,6 +102,19 @@ func openPACE(ctx context.Context, card *link, infos lds.SecurityInfos, key Key,
 		}
 	}
 	return nil, a, refused, nil
+}
+
+// carried are the variants whose keys fit the commands and responses the card
+// says it carries; one that does not say is tried.
+func carried(card *link, variants []access.Variant) []access.Variant {
+	if _, says := card.Card.(apdu.Limited); !says {
+		return variants
+	}
+	command, response := card.Limits()
+	return slices.DeleteFunc(variants, func(v access.Variant) bool {
+		c, r := v.Longest()
+		return c > command || r > response
+	})
 }
 
 // selectApplication selects the eMRTD application, or says that there is none.

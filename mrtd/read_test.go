@@ -165,7 +165,7 @@ func TestReadOutcomes(t *testing.T) {
 		{"EF.CardAccess 6982", passport(400, true, aes256), chipsim.Options{Faults: chipsim.Faults{CardAccess: 0x6982}}, both, nil, "BAC", mrtd.PACENotOffered, "MRZ"},
 		{"EF.CardAccess 6A82", passport(400, true, aes256), chipsim.Options{Faults: chipsim.Faults{CardAccess: 0x6A82}}, both, nil, "BAC", mrtd.PACENotOffered, "MRZ"},
 		{"EF.CardAccess 6985", passport(400, true, aes256), chipsim.Options{Faults: chipsim.Faults{CardAccess: 0x6985}}, both, nil, "BAC", mrtd.PACENotOffered, "MRZ"},
-		{"integrated mapping only", passport(400, true, chipsim.PACE{OID: "0.4.0.127.0.7.2.2.4.4.2", ParameterID: 13}), chipsim.Options{}, both, nil, "BAC", mrtd.PACEUnsupported, "MRZ"},
+		{"integrated mapping over P-224 only", passport(400, true, chipsim.PACE{OID: "0.4.0.127.0.7.2.2.4.4.2", ParameterID: 10}), chipsim.Options{}, both, nil, "BAC", mrtd.PACEUnsupported, "MRZ"},
 		{"no short identifiers", passport(3000, true), chipsim.Options{Faults: chipsim.Faults{NoSFI: true}}, both, nil, "BAC", mrtd.PACENotOffered, "MRZ"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

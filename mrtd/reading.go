@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"limen/mrtd/access"
 	"limen/mrtd/apdu"
 	"limen/mrtd/lds"
 )
@@ -83,7 +84,7 @@ type Options struct {
 // "none" is a weaker opening than the chip may offer, and why.
 const (
 	PACENotOffered  = "not_offered" // EF.CardAccess absent, unreadable, or without PACE
-	PACEUnsupported = "unsupported" // offered only in variants that are not implemented
+	PACEUnsupported = "unsupported" // offered only in variants that are not implemented, or whose keys the reader cannot carry
 	PACESucceeded   = "succeeded"
 	PACEFailed      = "failed" // offered and tried in vain: what followed is a fallback
 )
@@ -103,15 +104,38 @@ type Access struct {
 	PACEProblem string // why PACE failed; holds nothing of the document
 	Password    string // "CAN" or "MRZ"
 	OID         string // of the PACE protocol
+	Mapping     string // of PACE, behind its key agreement: "ECDH-GM", "ECDH-CAM", "DH-IM"
 	ParameterID int    // of PACE's domain parameters (Doc 9303-11, table 12)
-	Curve       string // of PACE; empty for unnamed parameters
+	Curve       string // of PACE; empty for a group and for unnamed parameters
+	Group       string // of PACE; empty for a curve and for unnamed parameters
 	Cipher      string // of secure messaging
+	// Opened is what PACE left for the protocols behind it; nil unless Protocol
+	// is ProtocolPACE. Its session is Reading.Channel.
+	Opened *access.Opened
 }
 
-// Summary is protocol, curve and cipher in one line: "PACE brainpoolP256r1
-// AES-256", "BAC 3DES"; empty when the chip was not opened.
+// Name is the protocol with PACE's key agreement and mapping: "PACE-ECDH-IM",
+// "BAC", "none"; empty when the chip was not opened.
+func (a Access) Name() string {
+	if a.Protocol == ProtocolPACE {
+		return a.Protocol + "-" + a.Mapping
+	}
+	return a.Protocol
+}
+
+func (a *Access) setVariant(v access.Variant) {
+	a.OID, a.Mapping, a.ParameterID, a.Cipher = v.OID, v.Name(), v.ParameterID, v.Cipher.String()
+	if v.Group != nil {
+		a.Group = v.Group.Name
+	} else {
+		a.Curve = v.Curve.Name
+	}
+}
+
+// Summary is protocol, curve or group, and cipher in one line: "PACE
+// brainpoolP256r1 AES-256", "BAC 3DES"; empty when the chip was not opened.
 func (a Access) Summary() string {
-	return strings.Join(strings.Fields(a.Protocol+" "+a.Curve+" "+a.Cipher), " ")
+	return strings.Join(strings.Fields(a.Protocol+" "+a.Curve+" "+a.Group+" "+a.Cipher), " ")
 }
 
 // FileFailure is a file that could not be read.
