@@ -315,8 +315,8 @@ func TestConfirmTakesNoOtherAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := got.Confirm(t.Context()); err == nil || got.Proven() || errors.Is(err, ErrOtherKey) != c.differ {
-			t.Errorf("%s: got %v, proven %v, want ErrOtherKey: %v", c.name, err, got.Proven(), c.differ)
+		if err := got.Confirm(t.Context()); err == nil || got.Proven() || errors.Is(err, ErrChipKey) != c.differ {
+			t.Errorf("%s: got %v, proven %v, want ErrChipKey: %v", c.name, err, got.Proven(), c.differ)
 		}
 	}
 }
