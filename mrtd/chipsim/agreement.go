@@ -1,6 +1,7 @@
 package chipsim
 
 import (
+	"crypto/sha1"
 	"io"
 	"math/big"
 
@@ -25,6 +26,8 @@ type agreement interface {
 	generator() []byte
 	// secret is what keys are derived from.
 	secret(shared []byte) []byte
+	// compressed is a key as terminal authentication signs it (BSI TR-03110-3, A.2.2.3).
+	compressed(key []byte) []byte
 	// tag is the key's in a public key data object.
 	tag() ber.Tag
 }
@@ -81,10 +84,11 @@ func (a curve) bytes(p ec.Point) ([]byte, bool) {
 	return a.c.Marshal(p), true
 }
 
-func (a curve) prime() *big.Int             { return a.c.P }
-func (a curve) generator() []byte           { return a.c.Marshal(a.c.G) }
-func (a curve) secret(shared []byte) []byte { return shared[1 : 1+a.c.ByteLen()] }
-func (curve) tag() ber.Tag                  { return 0x86 }
+func (a curve) prime() *big.Int              { return a.c.P }
+func (a curve) generator() []byte            { return a.c.Marshal(a.c.G) }
+func (a curve) secret(shared []byte) []byte  { return shared[1 : 1+a.c.ByteLen()] }
+func (a curve) compressed(key []byte) []byte { return a.secret(key) } // the x-coordinate both times
+func (curve) tag() ber.Tag                   { return 0x86 }
 
 // group is Diffie-Hellman modulo a prime.
 type group struct{ g *dh.Group }
@@ -123,6 +127,11 @@ func (a group) generator() []byte { return a.g.G.Bytes() }
 
 func (a group) secret(shared []byte) []byte {
 	return append(make([]byte, a.g.ByteLen()-len(shared)), shared...)
+}
+
+func (group) compressed(key []byte) []byte {
+	hash := sha1.Sum(key)
+	return hash[:]
 }
 
 func (group) tag() ber.Tag { return 0x84 }

@@ -177,6 +177,7 @@ func (c *Card) generalAuthenticate(cmd apdu.Command) apdu.Response {
 		c.pace = run
 	} else {
 		c.sm, c.opened = newSecure(run.suite, 0), true
+		c.chipID = run.agreement.compressed(run.own)
 		c.seen.PACE++
 	}
 	return apdu.Response{Data: answer, SW: apdu.Success}

@@ -38,6 +38,10 @@ type Passport struct {
 	// ActiveAuth is the key of active authentication, whose public half DG15
 	// holds; nil where the chip has none.
 	ActiveAuth *ActiveKey
+	// CVCA are the certificates of the country verifying authority's keys from
+	// which a terminal's may start, two at most. A chip that has any keeps DG3 and
+	// DG4 for terminals with the right to them, and names the keys in EF.CVCA.
+	CVCA [][]byte
 }
 
 const redacted = "passport (redacted)"

@@ -15,6 +15,7 @@ import (
 const (
 	oidPACE       = "0.4.0.127.0.7.2.2.4" // id-PACE
 	oidCA         = "0.4.0.127.0.7.2.2.3" // id-CA
+	oidTA         = "0.4.0.127.0.7.2.2.2" // id-TA (BSI TR-03110-3, A.1.1.3)
 	oidPublicKey  = "0.4.0.127.0.7.2.2.1" // id-PK
 	oidStandard   = "0.4.0.127.0.7.1.2"   // standardizedDomainParameters
 	oidECKey      = "1.2.840.10045.2.1"   // ecPublicKey
@@ -31,6 +32,7 @@ type SecurityInfos struct {
 	ChipAuth   []ChipAuthenticationInfo
 	PublicKeys []ChipAuthenticationPublicKeyInfo
 	ActiveAuth []ActiveAuthenticationInfo
+	TermAuth   []TerminalAuthenticationInfo
 	// Unknown keeps the infos of other protocols, and those of the above that
 	// did not parse, as they came.
 	Unknown []SecurityInfo
@@ -180,6 +182,12 @@ func (s *SecurityInfos) add(oid string, rest []ber.TLV) error {
 		s.PublicKeys = append(s.PublicKeys, key)
 	case oid == oidActiveAuth:
 		return s.addActiveAuth(rest)
+	case oid == oidTA:
+		info, err := terminalAuthOf(rest)
+		if err != nil {
+			return err
+		}
+		s.TermAuth = append(s.TermAuth, info)
 	default:
 		return errUnknownInfo
 	}

@@ -69,7 +69,7 @@ func (a *Authority) cardSecurity(s Spec, keys proofs) ([]byte, error) {
 	for _, k := range keys.mapping {
 		infos = append(infos, mappingKeyInfo(k))
 	}
-	return signMessage(lds.SecurityInfosType, encodeInfos(infos...), a.ds, a.dsDER, s.SignedAt)
+	return message{contentType: lds.SecurityInfosType, content: encodeInfos(infos...), key: a.ds, signer: a.dsDER, at: s.SignedAt}.sign()
 }
 
 // yamlMapping is the static key of a mapping as passport.yaml keeps it.
