@@ -128,11 +128,11 @@ func TestSaveAndLoad(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, p) {
 		t.Errorf("a saved passport came back changed: %v", err)
 	}
-	// Without passport.yaml the files say how to open the chip; only the CAN is lost.
+	// Without passport.yaml the files say how to open the chip; the CAN and the trust points are lost.
 	if err := os.Remove(dir + "/passport.yaml"); err != nil {
 		t.Fatal(err)
 	}
-	p.CAN = ""
+	p.CAN, p.CVCA = "", nil
 	back, err = Load(os.DirFS(dir))
 	if err != nil || !reflect.DeepEqual(back, p) {
 		t.Errorf("bare files: got %v, %v", Files(back), err)
