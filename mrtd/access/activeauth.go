@@ -17,6 +17,9 @@ import (
 // with 6700. So the length that should do is tried first, the other after it
 // where the card carries it, and the longest answer counts. Where the chip
 // declines all, the error is one for which Declined is true.
+//
+// A chip may end the session over the first Le, which KeysDiffer tells: then
+// InternalAuthenticate in a new session, with the other Le, is what is left.
 func ActiveAuthentication(ctx context.Context, card apdu.Card, challenge []byte, size int) ([]byte, error) {
 	if len(challenge) != challengeLen {
 		return nil, fmt.Errorf("access: challenge of %d bytes where %d belong", len(challenge), challengeLen)
@@ -24,13 +27,13 @@ func ActiveAuthentication(ctx context.Context, card apdu.Card, challenge []byte,
 	var best []byte
 	var declined error
 	for _, le := range signatureLe(card, size) {
-		signature, err := internalAuthenticate(ctx, card, challenge, le)
+		signature, err := InternalAuthenticate(ctx, card, challenge, le)
 		if err != nil {
 			sw, ok := Declined(err)
 			switch {
-			case !ok || KeysDiffer(err): // no more answers will come: what came was perhaps cut off
-				return nil, errors.Join(declined, err)
-			case !aboutLength(sw):
+			case declined != nil && KeysDiffer(err):
+				return nil, fmt.Errorf("the chip ended the session (%v): %w", declined, err)
+			case !ok || !aboutLength(sw): // no more answers will come, and what came was perhaps cut off
 				return nil, err
 			}
 			declined = err
@@ -43,13 +46,13 @@ func ActiveAuthentication(ctx context.Context, card apdu.Card, challenge []byte,
 			break
 		}
 	}
-	if len(best) == 0 && declined == nil {
-		return nil, errors.New("access: the chip signed nothing and said success")
-	}
-	if len(best) == 0 {
+	switch {
+	case len(best) > 0:
+		return best, nil
+	case declined != nil:
 		return nil, declined
 	}
-	return best, nil
+	return nil, errors.New("access: the chip signed nothing and said success")
 }
 
 // challengeLen is that of RND.IFD (6.1.2.1).
@@ -73,7 +76,10 @@ func signatureLe(card apdu.Card, size int) []int {
 	return []int{256, apdu.MaxLe}
 }
 
-func internalAuthenticate(ctx context.Context, card apdu.Card, challenge []byte, le int) ([]byte, error) {
+// InternalAuthenticate is one try of ActiveAuthentication, with an Le of the
+// caller's: 256 or 65536. An empty signature is what some chips answer to an Le
+// they do not like.
+func InternalAuthenticate(ctx context.Context, card apdu.Card, challenge []byte, le int) ([]byte, error) {
 	c := apdu.InternalAuthenticate(challenge, le)
 	r, err := apdu.Send(ctx, card, c)
 	if err != nil {

@@ -77,7 +77,7 @@ func InternalAuthenticate(challenge []byte, le int) Command {
 }
 
 // MSE is MANAGE SECURITY ENVIRONMENT; P1 P2 C1A4 sets the template for PACE,
-// 41A4 that for chip authentication with AES, 41A6 that with 3DES, 81A4 and 81B6
+// 41A4 that for chip authentication with AES, 41A6 that with 3DES, 81B6 and 81A4
 // those for terminal authentication.
 func MSE(p1, p2 byte, data []byte) Command {
 	return Command{INS: 0x22, P1: p1, P2: p2, Data: data}

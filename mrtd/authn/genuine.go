@@ -1,6 +1,8 @@
 package authn
 
 import (
+	"errors"
+
 	"limen/mrtd/access"
 	"limen/mrtd/lds"
 )
@@ -18,7 +20,7 @@ const (
 	Withheld Outcome = "withheld"
 	// Declined: the chip answered the protocol with an error status word.
 	Declined Outcome = "declined"
-	// Contradicted: the chip answered, with another key than the file's.
+	// Contradicted: the chip answered, without the key the file announces.
 	Contradicted Outcome = "contradicted"
 	// Interrupted: the chip or the reader was lost on the way.
 	Interrupted Outcome = "interrupted"
@@ -34,9 +36,9 @@ func OutcomeOf(err error) Outcome {
 	switch {
 	case err == nil:
 		return Answered
-	case access.KeysDiffer(err):
+	case errors.Is(err, access.ErrOtherKey):
 		return Contradicted
-	case declined:
+	case declined && !access.KeysDiffer(err): // else it is the session that broke
 		return Declined
 	}
 	return Interrupted

@@ -5,7 +5,7 @@
 // (Doc 9303-11, 6).
 //
 // Everything here is a pure function of bytes, a trust store and a time. A
-// check that fails is a verdict, not an error. Revocation lists are not read yet.
+// check that fails is a verdict, not an error.
 package authn
 
 // Status is how a check ended. The zero value means not performed; it is
@@ -28,7 +28,7 @@ type Code string
 const (
 	SODMalformed          Code = "sod_malformed"           // EF.SOD does not parse
 	SODSignatureInvalid   Code = "sod_signature_invalid"   // EF.SOD was changed, or its signer did not sign it
-	SignerMissing         Code = "signer_missing"          // EF.SOD does not carry its signer's certificate
+	SignerMissing         Code = "signer_missing"          // neither EF.SOD nor the store has its signer's certificate
 	SignerMalformed       Code = "signer_malformed"        // … or one that does not parse
 	AlgorithmUnknown      Code = "algorithm_unknown"       // this version cannot judge the signature or hash
 	CSCAUnknown           Code = "csca_unknown"            // no CSCA certificate in the store could have issued the signer's
@@ -37,6 +37,11 @@ const (
 	SignerExpired         Code = "signer_expired"          // the signer's certificate had expired
 	SignerNotYetValid     Code = "signer_not_yet_valid"    // … or not begun
 	SignerKeyUsage        Code = "signer_key_usage"        // the certificate is not one for signing documents
+	SignerRevoked         Code = "signer_revoked"          // the CSCA's list has the signer's certificate; the subject says why
+	SignerDocumentType    Code = "signer_document_type"    // the signer signs other documents than this one; as a note: of its kind, but not this very code
+	SigningTimeUnproven   Code = "signing_time_unproven"   // the signer expired before the document: it may have signed since
+	CSCARevoked           Code = "csca_revoked"            // the CSCA's key is revoked
+	TrustStale            Code = "trust_stale"             // the list that vouches for the CSCA, or its revocation list, is older than the policy allows
 	IssuerCountryMismatch Code = "issuer_country_mismatch" // signer, CSCA and document are not of one state
 	IssuerCountryUnknown  Code = "issuer_country_unknown"  // a state code that is not in the tables of Doc 9303-3
 	DGHashMismatch        Code = "dg_hash_mismatch"        // the group is not the one that was signed
@@ -45,6 +50,7 @@ const (
 	SODAbsent             Code = "sod_absent"              // there is no EF.SOD
 	COMSODMismatch        Code = "com_sod_mismatch"        // EF.COM and EF.SOD list different groups
 	COMAbsent             Code = "com_absent"              // there is no EF.COM
+	COMMalformed          Code = "com_malformed"           // EF.COM does not parse
 	MRZChipMismatch       Code = "mrz_chip_mismatch"       // DG1 does not say what is printed
 	MRZUnreadable         Code = "mrz_unreadable"          // one of the two MRZs is none
 )
@@ -62,6 +68,11 @@ const (
 	ChipAuthenticationHidden        Code = "chip_authentication_hidden"        // EF.SOD lists DG14, the chip withholds it
 	ChipAuthenticationInterrupted   Code = "chip_authentication_interrupted"   // the chip was lost before it answered under the new keys
 	ChipAuthKeyMalformed            Code = "ca_key_malformed"                  // DG14 does not parse
+	MappingFailed                   Code = "pace_mapping_failed"               // PACE's mapping was not made with the chip's static key
+	MappingKeyMissing               Code = "pace_mapping_key_missing"          // EF.CardSecurity does not give the key to judge the mapping by
+	PACEHidden                      Code = "pace_hidden"                       // EF.CardAccess announces less of PACE than the signed DG14
+	CardAccessUnconfirmed           Code = "card_access_unconfirmed"           // nobody signed what EF.CardAccess announces
+	TerminalRefused                 Code = "terminal_refused"                  // the chip did not accept the inspection system
 	ChipKeyNotAuthentic             Code = "chip_key_not_authentic"            // the chip's key, or that it has none, is nobody's word: its file or EF.SOD did not pass passive authentication
 )
 
@@ -74,6 +85,12 @@ const (
 	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
 	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for
 	ActiveAuthHashUnstated   Code = "aa_hash_unstated"           // DG14 does not name the hash active authentication was signed with
+	SignerFromStore          Code = "signer_from_store"          // EF.SOD does not carry its signer's certificate; the store has it
+	CRLUnknown               Code = "crl_unknown"                // no revocation list of the CSCA is in the store
+	CRLOverdue               Code = "crl_overdue"                // a newer revocation list must exist
+	CRLSignatureInvalid      Code = "crl_signature_invalid"      // the CSCA's revocation list does not bear its signature
+	CRLOfCountry             Code = "crl_of_country"             // revocation was looked up in a list of another name of the same country
+	KnownDeviation           Code = "known_deviation"            // the state published this fault of such documents; the subject names it
 )
 
 // Verdict is how one check ended and why. Subject names what it speaks of

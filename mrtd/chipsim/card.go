@@ -31,61 +31,6 @@ type Options struct {
 	Faults    Faults
 }
 
-// Faults are ways in which real chips and their holders misbehave.
-type Faults struct {
-	// GoneAfter takes the chip out of the field once it has answered that many
-	// commands; 0 never, negative at once.
-	GoneAfter int
-	// CardAccess, when set, is answered to every attempt to select or read EF.CardAccess.
-	CardAccess apdu.StatusWord
-	// PACEFails answers 6300 to the last step of PACE whatever the token.
-	PACEFails bool
-	// LeRefused answers LeStatus to a READ BINARY that expects more than so
-	// many plain bytes; 0 refuses none.
-	LeRefused int
-	// LeStatus is 6700 when zero; 6C00 names LeRefused as the right Le.
-	LeStatus apdu.StatusWord
-	// BareErrors sends error status words outside secure messaging and keeps
-	// the session, its counter moved on, as some chips do.
-	BareErrors bool
-	// BareErrorsEnd sends error status words outside secure messaging and ends the session.
-	BareErrorsEnd bool
-	// NoSFI answers 6A86 to a READ BINARY by short file identifier.
-	NoSFI bool
-
-	// ChipAuthOtherKey is a copy without the key of chip authentication: it says
-	// 9000 and goes on under keys of its own.
-	ChipAuthOtherKey bool
-	// ChipAuthRefused, when set, is answered to every attempt to start chip authentication.
-	ChipAuthRefused apdu.StatusWord
-	// ActiveAuthOtherKey is a copy without the key of active authentication: what
-	// it signs does not verify.
-	ActiveAuthOtherKey bool
-	// ActiveAuthReplay is a copy that has a genuine signature of another
-	// challenge, over eight zeros, and answers it to all.
-	ActiveAuthReplay bool
-	// ActiveAuthRefused, when set, is answered to every INTERNAL AUTHENTICATE.
-	ActiveAuthRefused apdu.StatusWord
-	// ActiveAuthLe is the only Le that INTERNAL AUTHENTICATE takes, 256 or
-	// 65536; others get 6700. 0 is any.
-	ActiveAuthLe int
-	// ActiveAuthCut answers as much of a signature as fits Le, with 9000, as
-	// Australian passports do.
-	ActiveAuthCut bool
-	// ActiveAuthEmpty answers an extended Le with 9000 and no signature, as
-	// Chinese passports do.
-	ActiveAuthEmpty bool
-	// ActiveAuthPlain answers INTERNAL AUTHENTICATE outside secure messaging,
-	// whatever the command came in.
-	ActiveAuthPlain bool
-	// ActiveAuthDER writes ECDSA signatures as SEQUENCE { r, s }, as Portuguese
-	// identity cards do.
-	ActiveAuthDER bool
-	// ActiveAuthSmaller gives the smaller of an RSA signature and its complement
-	// to the modulus (ISO/IEC 9796-2, B.4).
-	ActiveAuthSmaller bool
-}
-
 // Seen counts what the chip was sent.
 type Seen struct {
 	Commands    int
@@ -126,6 +71,10 @@ type state struct {
 	pace          *paceRun
 	chipAuth      *chipAuthRun
 	terminalKey   []byte // the reader's ephemeral key of chip authentication, compressed
+	chainOpen     bool   // PACE broke off inside a command chain
+	heldBack      []byte // of a response, for GET RESPONSE
+	heldStatus    apdu.StatusWord
+	fileEnded     bool   // the last READ BINARY reached the file's end
 	chipID        []byte // the chip's own ephemeral key of PACE, compressed; nil under BAC
 	terminal      terminalRun
 }
@@ -185,7 +134,7 @@ func (c *Card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	}
 	c.seen.Commands++
 	c.seen.LongestAPDU = max(c.seen.LongestAPDU, len(command))
-	return c.answer(command).Encode(), nil
+	return c.handOver(command, c.answer).Encode(), nil
 }
 
 // answer takes a command through secure messaging to its instruction and back.
@@ -220,11 +169,20 @@ func (c *Card) answer(raw []byte) apdu.Response {
 	if n := sm.sealedLen(len(r.Data)); n > 256 && !isExtended(raw) {
 		r = status(apdu.WrongLength) // does not fit a short response
 	}
+	bad := r.SW != apdu.Success && len(r.Data) == 0
+	if bad && c.opt.Faults.BareErrorsUncounted {
+		return status(r.SW)
+	}
 	sealed := sm.seal(plain, r)
 	if c.opt.Faults.ActiveAuthPlain && plain.INS == 0x88 {
 		return r
 	}
-	if bad := r.SW != apdu.Success && len(r.Data) == 0; bad {
+	if c.opt.Faults.WrongChecksum && c.fileEnded && len(r.Data)%sm.block() != 0 {
+		c.opt.Faults.WrongChecksum = false
+		sealed.Data[len(sealed.Data)-1] ^= 1
+		return sealed
+	}
+	if bad {
 		switch {
 		case c.opt.Faults.BareErrors:
 			return status(r.SW)
@@ -243,8 +201,8 @@ func isExtended(raw []byte) bool { return len(raw) > 5 && raw[4] == 0 }
 // endSession deletes the keys and takes back the rights they gave.
 func (c *Card) endSession() {
 	if c.sm != nil {
-		c.sm, c.opened, c.current, c.terminalKey = nil, false, nil, nil
-		c.chipID, c.terminal = nil, terminalRun{}
+		c.sm, c.opened, c.current = nil, false, nil
+		c.terminalKey, c.chipID, c.terminal = nil, nil, terminalRun{}
 	}
 }
 
@@ -262,7 +220,11 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 		c.pace, c.chipAuth = nil, nil
 	}
 	challenge := c.challenge
-	c.challenge = nil
+	c.challenge, c.fileEnded = nil, false
+	if c.chainOpen && c.opt.Faults.ChainStaysOpen && cmd.INS != 0x86 {
+		c.chainOpen = false
+		return status(apdu.LastCommandExpected)
+	}
 	switch cmd.INS {
 	case 0xA4:
 		c.seen.Selects++

@@ -3,6 +3,7 @@ package chipsim
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -218,7 +219,7 @@ func TestCopiesWithoutTheChipKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := got.Confirm(t.Context()); !access.KeysDiffer(err) || got.Proven() {
+		if err := got.Confirm(t.Context()); !errors.Is(err, access.ErrOtherKey) || got.Proven() {
 			t.Errorf("%s, other key: got %v, proven %v", cipher, err, got.Proven())
 		}
 		card := New(p, Options{Faults: Faults{ChipAuthRefused: apdu.ConditionsOfUse}})
@@ -333,4 +334,30 @@ func TestPlainCommandEndsTheRestartedSession(t *testing.T) {
 	if _, err := apdu.Send(t.Context(), got.Session, apdu.ReadBinarySFI(1, 4)); !errors.As(err, &plain) {
 		t.Errorf("the session afterwards: got %v", err)
 	}
+}
+
+func FuzzChipProofCommands(f *testing.F) {
+	curve := ec.ByName("P-256")
+	p := specimen(false)
+	p.ChipAuth = []ChipAuth{
+		{OIDs: []string{oidCA + ".2.1", oidCA + ".2.2"}, Key: ChipKey{KeyID: 1, Curve: curve, Private: big.NewInt(77)}},
+		{OIDs: []string{oidCA + ".1.2"}, Key: ChipKey{KeyID: 2, Group: dh.ByParameterID(0), Private: big.NewInt(99)}},
+	}
+	p.ActiveAuth = &ActiveKey{Curve: curve, Private: big.NewInt(55), Hash: crypto.SHA256}
+	point := hex.EncodeToString(curve.Marshal(curve.G))
+	f.Add(unhex(f, "002241A40F800A04007F00070202030202840101"), unhex(f, "00860000457C438041"+point+"00"))
+	f.Add(unhex(f, "002241A646"+"9141"+point+"840101"), unhex(f, "0CB08100000D9701048E080102030405060708000000"))
+	f.Add(unhex(f, "0088000008010203040506070800"), unhex(f, "002241A40F800A04007F00070202030102840102"))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		card := New(p, Options{Random: rnd{}})
+		for _, c := range [][]byte{unhex(t, "00A4040C07A0000002471001"), first, second} {
+			b, err := card.Transmit(context.Background(), c)
+			if err != nil || len(b) < 2 || len(b) > apdu.MaxLe+2 {
+				t.Errorf("%X: answered %d bytes, %v", c, len(b), err)
+			}
+		}
+		if card.sm != nil && card.Seen().ChipAuth == 0 {
+			t.Error("secure messaging without a key agreement")
+		}
+	})
 }

@@ -77,6 +77,15 @@ func (g *Group) inRange(y *big.Int) bool {
 	return y.Cmp(one) > 0 && y.Cmp(g.order()) < 0
 }
 
+// Equal tells whether two groups have the same parameters. A nil group equals none.
+func (g *Group) Equal(o *Group) bool {
+	if g == nil || o == nil {
+		return false
+	}
+	sameOrder := g.Q == nil && o.Q == nil || g.Q != nil && o.Q != nil && g.Q.Cmp(o.Q) == 0
+	return g == o || sameOrder && g.P.Cmp(o.P) == 0 && g.G.Cmp(o.G) == 0
+}
+
 // ByteLen is the length of an element.
 func (g *Group) ByteLen() int { return (g.P.BitLen() + 7) / 8 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/mrtd/ber"
 	"limen/mrtd/cvc"
 	"limen/mrtd/lds"
 	"limen/mrtd/trust"
@@ -101,7 +102,11 @@ func TestIssuedChipTrustsItsVerifier(t *testing.T) {
 	if err != nil || len(p.CVCA) != 1 || !bytes.Equal(p.CVCA[0], v.TrustPoint()) {
 		t.Errorf("trust points: got %d, %v", len(p.CVCA), err)
 	}
-	infos, err := lds.ParseSecurityInfos(p.Files[0x010E][2:])
+	dg14, err := ber.Parse(p.Files[0x010E], 0x6E)
+	if err != nil {
+		t.Fatal(err)
+	}
+	infos, err := lds.ParseSecurityInfos(dg14.Value)
 	if err != nil || len(infos.TermAuth) != 1 || infos.TermAuth[0].Version != 1 {
 		t.Errorf("DG14: got %+v, %v", infos.TermAuth, err)
 	}

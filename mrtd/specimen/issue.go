@@ -2,6 +2,7 @@ package specimen
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"errors"
 	"fmt"
@@ -37,6 +38,11 @@ type Spec struct {
 	// CVCA are the certificates from which terminals' may start (Verifier.TrustPoint).
 	// A chip with any keeps DG3 and DG4 for terminals with the right to them.
 	CVCA [][]byte
+
+	// How EF.SOD departs from what most issuers make.
+	WithoutSigner bool   // the signer's certificate is not carried
+	SignerByKeyID bool   // the signer is named by its key's identifier, not by issuer and serial
+	ContentType   string // "" is lds.SecurityObjectType; the first passports have 1.3.27.1.1.1
 }
 
 // String tells nothing of the bearer.
@@ -102,7 +108,8 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 	}
 	files[lds.EFCOM.Path()] = lds.EncodeCOM(lds.COM{LDSVersion: ldsVersion, UnicodeVersion: unicodeVersion, Groups: numbers})
 	object := lds.EncodeSecurityObject(hash, hashes, ldsVersion, unicodeVersion)
-	signed, err := signMessage(lds.SecurityObjectType, object, a.ds, a.dsDER, spec.SignedAt, spec.Certificates...)
+	signed, err := message{contentType: cmp.Or(spec.ContentType, lds.SecurityObjectType), content: object, key: a.ds, signer: a.dsDER,
+		at: spec.SignedAt, others: spec.Certificates, bare: spec.WithoutSigner, byKeyID: spec.SignerByKeyID}.sign()
 	if err != nil {
 		return p, err
 	}

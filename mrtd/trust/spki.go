@@ -36,3 +36,15 @@ func (k *PublicKey) Recover(signature []byte) []byte {
 	}
 	return k.open(signature, (k.Modulus.BitLen()+7)/8)
 }
+
+// SignatureLength is how many octets a signature of the key has, r and s
+// concatenated for a key on a curve; 0 for a kind of key that is not known.
+func (k *PublicKey) SignatureLength() int {
+	switch {
+	case k.Modulus != nil:
+		return (k.Modulus.BitLen() + 7) / 8
+	case k.Curve != nil:
+		return 2 * ((k.Curve.N.BitLen() + 7) / 8)
+	}
+	return 0
+}
