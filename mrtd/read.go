@@ -62,7 +62,7 @@ func newReader(card apdu.Card, key Key, opt Options) *reader {
 		opt:     opt,
 		maxLe:   min(max(maxLe, 96), apdu.MaxLe),
 		tried:   map[lds.Path]bool{},
-		reading: Reading{Files: map[lds.Path][]byte{}},
+		reading: Reading{Files: map[lds.Path][]byte{}, Under: map[lds.Path]string{}},
 	}
 }
 
@@ -299,6 +299,7 @@ func (r *reader) protected(f lds.File, err error) bool {
 
 func (r *reader) keep(f lds.File, data []byte) {
 	r.reading.Files[f.Path()] = data
+	r.reading.Under[f.Path()] = r.under()
 	if r.opt.OnFile != nil {
 		r.opt.OnFile(f, data)
 	}
@@ -320,6 +321,17 @@ func statusOf(err error) apdu.StatusWord {
 		return plain.SW
 	}
 	return 0
+}
+
+// under is the protocol whose keys protect what comes now.
+func (r *reader) under() string {
+	switch {
+	case r.reading.Channel == nil:
+		return ProtocolNone
+	case r.reading.ChipAuth.State == ProofCompleted:
+		return ProtocolChipAuth
+	}
+	return r.reading.Access.Protocol
 }
 
 // met notes a quirk that was borne.

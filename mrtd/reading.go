@@ -120,6 +120,8 @@ const (
 	ProtocolPACE = "PACE"
 	ProtocolBAC  = "BAC"
 	ProtocolNone = "none" // the chip gave its files without access control
+	// ProtocolChipAuth opens nothing; it stands in Reading.Under.
+	ProtocolChipAuth = "CA"
 )
 
 // Access is how the chip was opened. It proves that chip and reader share the
@@ -175,7 +177,10 @@ type FileFailure struct {
 type Reading struct {
 	// Files holds whole files by path, outer tag included and padding behind it
 	// cut off.
-	Files    map[lds.Path][]byte
+	Files map[lds.Path][]byte
+	// Under is the protocol by whose keys each file came: ProtocolNone,
+	// ProtocolBAC, ProtocolPACE or ProtocolChipAuth.
+	Under    map[lds.Path]string
 	Access   Access
 	Failures []FileFailure
 	Stats    apdu.Stats

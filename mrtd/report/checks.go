@@ -22,6 +22,8 @@ const (
 	Revocation             Check = "revocation"
 	DefectList             Check = "defect_list"
 	MRZAndDG1              Check = "mrz_dg1"
+	CardAccess             Check = "card_access" // EF.CardAccess announces what DG14 does
+	DateOfExpiry           Check = "date_of_expiry"
 
 	Application         Check = "application"
 	BAC                 Check = "bac"
@@ -151,7 +153,7 @@ var checks = []row{
 	{"signer_issuer_dg1", country + "SignerIssuerDnVsMrzDataCheck", "5.6.2.2.1"},
 	{CountryInDG1, country + "SignerSubjectDnVsMrzDataCheck", "5.6.2.2.2"},
 	{CountryInSigner, country + "SignerSubjectDnVsIssuerDnCheck", "5.6.2.2.3"},
-	{"date_of_expiry", "dcc/DateOfExpiryCheck", "5.10.2"},
+	{DateOfExpiry, "dcc/DateOfExpiryCheck", "5.10.2"},
 	{"mrz_signer_expiry", "dcc/MrzVsSignerExpiryCheck", "5.10.3"},
 	{MRZAndDG1, "dcc/MrzVsDg1Check", "5.10.4"},
 	{"mrz_seal", "dcc/MrzVsSealCheck", "5.10.5"},
@@ -164,7 +166,17 @@ var checks = []row{
 	{TerminalAuthentication, "", "5.8.11"},
 	{Revocation, "", "5.12.2.1"},
 	{DefectList, "", "5.12"},
+	{CardAccess, "", "5.8.3.2"},
 	{PassiveAuthentication, "", "5.8.10.2"},
+}
+
+// Order lists the checks as the guideline does.
+func Order() []Check {
+	out := make([]Check, len(checks))
+	for i, row := range checks {
+		out[i] = row.check
+	}
+	return out
 }
 
 // spread are the checks that a verdict on a whole file speaks for.

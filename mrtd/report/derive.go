@@ -101,13 +101,15 @@ var speaksOf = map[authn.Code]Check{
 	authn.IssuerCountryMismatch: CountryInSigner,
 	authn.SignerExpired:         SignerValidity,
 	authn.SignerNotYetValid:     SignerValidity,
+	authn.SignerRevoked:         Revocation,
+	authn.CSCARevoked:           Revocation,
 }
 
 // certificates tells what the chain's verdict says of its parts: authn stops at
 // the first that fails, and those behind it are undetermined. That it found the
 // CSCA means that the signer's certificate verifies.
 func certificates(p authn.Result) map[Check]authn.Verdict {
-	order := []Check{SignerSignature, CountryValidity, CountryInSigner, SignerValidity}
+	order := []Check{SignerSignature, CountryValidity, CountryInSigner, SignerValidity, Revocation}
 	all := map[Check]authn.Verdict{}
 	at := slices.Index(order, speaksOf[p.Chain.Code])
 	for i, c := range order {
@@ -120,7 +122,27 @@ func certificates(p authn.Result) map[Check]authn.Verdict {
 			all[c] = authn.Verdict{Status: authn.Inconclusive, Code: p.Chain.Code}
 		}
 	}
+	if all[Revocation].Status != authn.Failed {
+		all[Revocation] = revocation(p)
+	}
 	return all
+}
+
+// revocation is what is known of the signer from a list that does not have it.
+// authn notes where there is none.
+func revocation(p authn.Result) authn.Verdict {
+	for _, n := range p.Notes {
+		switch n.Code {
+		case authn.CRLUnknown:
+			return authn.Verdict{Status: authn.NotPerformed, Code: n.Code}
+		case authn.CRLSignatureInvalid, authn.CRLOverdue:
+			return authn.Verdict{Status: authn.Inconclusive, Code: n.Code}
+		}
+	}
+	if p.CRLDate.IsZero() {
+		return authn.Verdict{}
+	}
+	return authn.Verdict{Status: authn.Passed}
 }
 
 // trusted is the sum over the signer's certificate. Where there is none, or no
