@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"math/big"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"limen/mrtd/ber"
 	"limen/mrtd/chipsim"
 	"limen/mrtd/cvc"
+	"limen/mrtd/ec"
 	"limen/mrtd/lds"
 	"limen/mrtd/specimen"
 )
@@ -55,16 +57,26 @@ func guarded(t *testing.T, change func(*specimen.VerifierProfile)) (chipsim.Pass
 }
 
 // readUnder runs BAC, chip authentication and terminal authentication, and reads DG3.
-func readUnder(t *testing.T, card apdu.Card, p chipsim.Passport, terminal access.Terminal) (done access.TerminalAuthenticated, dg3 []byte, err error) {
+func readUnder(t *testing.T, card apdu.Card, p chipsim.Passport, terminal access.Terminal) (access.TerminalAuthenticated, []byte, error) {
 	t.Helper()
-	ctx := t.Context()
-	if _, err := apdu.Send(ctx, card, apdu.SelectApplication(apdu.EMRTD())); err != nil {
-		t.Fatal(err)
-	}
-	session, err := access.BAC(ctx, card, utopiaKey, rand.Reader)
+	selectApplication(t, card)
+	session, err := access.BAC(t.Context(), card, utopiaKey, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return readBehind(t, session, p, terminal, access.DocumentChipID(utopiaKey))
+}
+
+func selectApplication(t *testing.T, card apdu.Card) {
+	t.Helper()
+	if r, err := apdu.Send(t.Context(), card, apdu.SelectApplication(apdu.EMRTD())); err != nil || r.SW != apdu.Success {
+		t.Fatal(r.SW, err)
+	}
+}
+
+// readBehind goes on from an open session with chip authentication.
+func readBehind(t *testing.T, session *access.Session, p chipsim.Passport, terminal access.Terminal, id access.ChipID) (access.TerminalAuthenticated, []byte, error) {
+	t.Helper()
 	group14, err := ber.Parse(p.Files[0x010E], 0x6E)
 	if err != nil {
 		t.Fatal(err)
@@ -77,16 +89,22 @@ func readUnder(t *testing.T, card apdu.Card, p chipsim.Passport, terminal access
 	if len(variants) == 0 {
 		t.Fatal("no chip authentication")
 	}
-	chip, err := access.ChipAuthentication(ctx, session, variants[0], rand.Reader)
+	chip, err := access.ChipAuthentication(t.Context(), session, variants[0], rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	points, err := access.ReadTrustPoints(ctx, chip.Session, infos.EFCVCA())
+	return readAs(t, chip.Session, infos.EFCVCA(), terminal, id, chip.Key)
+}
+
+// readAs authenticates the terminal and reads DG3, nil where it is closed.
+func readAs(t *testing.T, session *access.Session, cvca lds.File, terminal access.Terminal, id access.ChipID, ephemeral []byte) (done access.TerminalAuthenticated, dg3 []byte, err error) {
+	t.Helper()
+	points, err := access.ReadTrustPoints(t.Context(), session, cvca)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err = access.TerminalAuthentication(ctx, chip.Session, points.References(), terminal, access.DocumentChipID(utopiaKey), chip.Key)
-	r, rerr := apdu.Send(ctx, chip.Session, apdu.ReadBinarySFI(3, 100))
+	done, err = access.TerminalAuthentication(t.Context(), session, points.References(), terminal, id, ephemeral)
+	r, rerr := apdu.Send(t.Context(), session, apdu.ReadBinarySFI(3, 100))
 	if rerr != nil {
 		t.Fatal(rerr)
 	}
@@ -94,6 +112,52 @@ func readUnder(t *testing.T, card apdu.Card, p chipsim.Passport, terminal access
 		dg3 = r.Data
 	}
 	return done, dg3, err
+}
+
+// After PACE the chip is known by its ephemeral key. With its mapping for chip
+// authentication the terminal follows at once, with others it may not.
+func TestTerminalAfterPACE(t *testing.T) {
+	static := chipsim.ChipKey{KeyID: -1, Curve: ec.ByName("brainpoolP256r1"), Private: big.NewInt(0x5EC1E7)}
+	at := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		protocol string
+		id       int
+		at       bool // whether the terminal may follow at once
+	}{
+		{"ECDH-GM-AES-CBC-CMAC-128", 13, false},
+		{"ECDH-IM-AES-CBC-CMAC-256", 12, false},
+		{"DH-GM-AES-CBC-CMAC-128", 2, false},
+		{"ECDH-CAM-AES-CBC-CMAC-128", 13, true},
+	} {
+		p, verifier := guarded(t, nil)
+		oid := specimen.ProtocolOID(c.protocol)
+		p.PACE, p.CAM = []chipsim.PACE{{OID: oid, ParameterID: c.id}}, []chipsim.ChipKey{static}
+		variants := access.Variants(lds.SecurityInfos{PACE: []lds.PACEInfo{{OID: oid, Version: 2, ParameterID: c.id}}})
+		if len(variants) != 1 {
+			t.Fatalf("%s: %d variants", c.protocol, len(variants))
+		}
+		open := func() *access.Opened {
+			card := chipsim.New(p, chipsim.Options{})
+			opened, err := access.PACE(t.Context(), card, variants[0], access.MRZPassword(utopiaKey), rand.Reader)
+			if err != nil {
+				t.Fatalf("%s: %v", c.protocol, err)
+			}
+			selectApplication(t, opened.Session)
+			return opened
+		}
+		opened := open()
+		if _, dg3, err := readAs(t, opened.Session, lds.EFCVCA, verifier.InspectionSystem(at), opened.ChipKey, opened.Key); (err == nil) != c.at || (dg3 != nil) != c.at {
+			t.Errorf("%s: at once: got %v, %d bytes of DG3; want it to be let in: %v", c.protocol, err, len(dg3), c.at)
+		}
+		opened = open()
+		if _, dg3, err := readBehind(t, opened.Session, p, verifier.InspectionSystem(at), opened.ChipKey); err != nil || dg3 == nil {
+			t.Errorf("%s: behind chip authentication: got %v, %d bytes of DG3", c.protocol, err, len(dg3))
+		}
+		opened = open()
+		if _, dg3, err := readBehind(t, opened.Session, p, verifier.InspectionSystem(at), access.DocumentChipID(utopiaKey)); !errors.Is(err, access.ErrTerminalRefused) || dg3 != nil {
+			t.Errorf("%s: by the document's number: got %v, %d bytes of DG3", c.protocol, err, len(dg3))
+		}
+	}
 }
 
 func TestTerminalReadsFingerprints(t *testing.T) {
@@ -147,9 +211,7 @@ func TestTerminalOfAStranger(t *testing.T) {
 func TestTerminalBeforeChipAuthentication(t *testing.T) {
 	p, verifier := guarded(t, nil)
 	card := chipsim.New(p, chipsim.Options{})
-	if _, err := apdu.Send(t.Context(), card, apdu.SelectApplication(apdu.EMRTD())); err != nil {
-		t.Fatal(err)
-	}
+	selectApplication(t, card)
 	session, err := access.BAC(context.Background(), card, utopiaKey, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
