@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"testing"
+	"time"
 
 	"limen/mrtd"
 	"limen/mrtd/access"
@@ -16,6 +18,7 @@ import (
 	"limen/mrtd/dh"
 	"limen/mrtd/ec"
 	"limen/mrtd/lds"
+	"limen/mrtd/specimen"
 )
 
 // paceRow is one row of the matrix of PACE: mapping, agreement and parameters.
@@ -170,6 +173,44 @@ func TestCopiedChipFailsChipAuthenticationMapping(t *testing.T) {
 	same(t, p, r)
 	if err := r.Access.Opened.CAM.Verify(original); !errors.Is(err, access.ErrChipKey) {
 		t.Errorf("the copy's proof: got %v, want ErrChipKey", err)
+	}
+}
+
+// A specimen's mapping is judged by the key that its EF.CardSecurity signs, and
+// by none of another's.
+func TestSpecimenProvesItsKeyByMapping(t *testing.T) {
+	var proofs []*access.CAMProof
+	var keys [][]lds.ChipAuthenticationPublicKeyInfo
+	for _, seed := range []string{"one", "another"} {
+		at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+		a, err := specimen.NewAuthority(specimen.DefaultProfile(at), specimen.Seed(seed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := a.Issue(specimen.Spec{
+			Lines: strings.Split(specimenMRZ, "\n"), SignedAt: at,
+			PACE: []chipsim.PACE{{OID: oidGM + "2", ParameterID: 13}, {OID: "0.4.0.127.0.7.2.2.4.6.2", ParameterID: 13}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := mrtd.Read(t.Context(), chipsim.New(p, chipsim.Options{}), both, mrtd.Options{Groups: []int{1, 14}})
+		if err != nil || r.Access.Name() != "PACE-ECDH-CAM" {
+			t.Fatalf("got %v by %q", err, r.Access.Name())
+		}
+		c, err := lds.ParseCardSecurity(p.Files[lds.EFCardSecurity.Path()])
+		if err != nil {
+			t.Fatal(err)
+		}
+		proofs, keys = append(proofs, r.Access.Opened.CAM), append(keys, c.Infos.PublicKeys)
+	}
+	for i, proof := range proofs {
+		if err := proof.VerifyAmong(keys[i]); err != nil {
+			t.Errorf("specimen %d: %v", i, err)
+		}
+		if err := proof.VerifyAmong(keys[1-i]); !errors.Is(err, access.ErrChipKey) {
+			t.Errorf("specimen %d by the other's key: got %v, want ErrChipKey", i, err)
+		}
 	}
 }
 

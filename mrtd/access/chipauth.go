@@ -63,15 +63,12 @@ func ChipAuthentication(ctx context.Context, card apdu.Card, v ChipAuthVariant, 
 // keys, which it cannot without the private key.
 func (a *ChipAuthenticated) Proven() bool { return a.Session.answered }
 
-// ErrOtherKey says that a chip does not have the key it announces: chip
-// authentication gave chip and reader different keys.
-var ErrOtherKey = errors.New("access: the chip does not have the key it announces")
-
 // Confirm makes the chip answer under the new keys: one command, SELECT of
 // EF.DG14, which changes nothing that reading by short file identifier rests
 // on; what it answers is of no account. It returns nil once that answer
-// verifies, and ErrOtherKey for a copy. A reader that sends a command of its own
-// first saves this one: by Proven and KeysDiffer it learns the same.
+// verifies, and ErrChipKey for a copy, which has other keys. A reader that sends
+// a command of its own first saves this one: by Proven and KeysDiffer it learns
+// the same.
 func (a *ChipAuthenticated) Confirm(ctx context.Context) error {
 	if a.Proven() {
 		return nil
@@ -79,7 +76,7 @@ func (a *ChipAuthenticated) Confirm(ctx context.Context) error {
 	dg14, _ := lds.FileOfGroup(14)
 	_, err := apdu.Send(ctx, a.Session, apdu.SelectFile(dg14.FID))
 	if KeysDiffer(err) {
-		err = fmt.Errorf("%w: %w", ErrOtherKey, err)
+		err = fmt.Errorf("%w: %w", ErrChipKey, err)
 	}
 	if err != nil {
 		return fmt.Errorf("chip authentication, first answer under the new keys: %w", err)
@@ -90,7 +87,7 @@ func (a *ChipAuthenticated) Confirm(ctx context.Context) error {
 // KeysDiffer tells whether an error of a session means that chip and reader
 // have different keys, or counters: an answer that does not verify, or the
 // chip's word that the reader's command did not. As the first answer after chip
-// authentication that is ErrOtherKey; later it is a session that broke.
+// authentication that is a copy, ErrChipKey; later it is a session that broke.
 func KeysDiffer(err error) bool {
 	var plain *PlainStatusError
 	if errors.As(err, &plain) {

@@ -1,13 +1,13 @@
 // Package access opens a chip: Basic Access Control, PACE with generic,
 // integrated and chip authentication mapping over elliptic curves and modulo
-// primes, and the secure messaging that follows either (Doc 9303-11, 4.3, 4.4
-// and 9.8).
+// primes, and the secure messaging that follows either; and it has the chip
+// prove itself, by chip authentication and active authentication (Doc 9303-11,
+// 4.3, 4.4, 6 and 9.8).
 //
-//	password -> BAC or PACE -> Session, a Card that protects what it passes on
+//	password -> BAC or PACE -> Session, a Card that protects what it passes on -> ChipAuthentication -> Session
 //
-// It leaves out curves with a cofactor, chip authentication by itself and
-// terminal authentication. Randomness comes from the caller. Keys print as
-// redacted.
+// It leaves out curves with a cofactor and terminal authentication. Randomness
+// comes from the caller. Keys print as redacted.
 package access
 
 import (

@@ -27,6 +27,11 @@ func readExample(t testing.TB, name string) example {
 	t.Helper()
 	var e example
 	e.values, e.exchanges = access.ReadVector(t, name)
+	for _, what := range []string{"name", "part", "edition", "clause"} {
+		if e.values[what] == "" {
+			t.Errorf("%s does not say its %s", name, what)
+		}
+	}
 	return e
 }
 

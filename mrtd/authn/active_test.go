@@ -66,14 +66,10 @@ func example(t *testing.T, name string) map[string][]byte {
 		if !ok {
 			key, value, ok = strings.Cut(line, " ")
 		}
-		if !ok || line[0] == '#' {
-			continue
-		}
 		b, err := hex.DecodeString(strings.TrimSpace(value))
-		if err != nil {
-			t.Fatal(err)
+		if ok && err == nil && line[0] != '#' { // else it says where the example is from
+			out[strings.TrimSpace(key)] = b
 		}
-		out[strings.TrimSpace(key)] = b
 	}
 	return out
 }
@@ -215,6 +211,9 @@ func TestActiveECDSA(t *testing.T) {
 				if got.Status != Passed || has(notes, ActiveAuthHashUnstated) == test.stated || has(notes, HashAlgorithmWeak) != (hash == crypto.SHA1) {
 					t.Errorf("%s, %s, %s: got %s, %v", name, hash, form, got, notes)
 				}
+			}
+			if hash != crypto.SHA256 { // what fails is tried with every hash
+				continue
 			}
 			for form, bad := range map[string][]byte{
 				"swapped": append(bytes.Clone(rs[n:]), rs[:n]...), "cut off": rs[:2*n-1], "nothing": nil, "zero": make([]byte, 2*n),

@@ -45,7 +45,7 @@ func (o Options) Examine(c Chip, store *trust.Store, at time.Time) Findings {
 	f.COM = f.compareCOM(c, sod)
 	f.CardAccess = CompareCardAccess(c.Files[lds.EFCardAccess.Path()], groups[14], f.Passive)
 	f.MRZ, f.Issuer = compareDG1(groups[1], c.Printed, f.Passive)
-	f.Mapping = ChipMapping(c.Mapping, c.Files[lds.EFCardSecurity.Path()], groups[14], f.Passive, store, at)
+	f.Mapping = o.examineMapping(c, groups[14], f.Passive, store, at)
 	f.ChipAuth = ChipAuthentication(c.ChipAuth, groups[14], f.Passive)
 	var signature Verdict
 	if c.ActiveAuth == Answered {
@@ -55,6 +55,35 @@ func (o Options) Examine(c Chip, store *trust.Store, at time.Time) Findings {
 	f.TerminalAuth = terminalVerdict(c.TerminalAuth)
 	f.Genuine = ChipGenuine(f.ChipAuth, f.Mapping, f.ActiveAuth)
 	return f
+}
+
+// examineMapping judges the proof of PACE by the keys of EF.CardSecurity, which
+// the document signer signs, and of DG14, which EF.SOD vouches for already.
+func (o Options) examineMapping(c Chip, dg14 []byte, r Result, store *trust.Store, at time.Time) Verdict {
+	outcome, security := NotRun, Verdict{}
+	if c.Mapping != nil {
+		file, err := lds.ParseCardSecurity(c.Files[lds.EFCardSecurity.Path()])
+		if err != nil {
+			file = &lds.CardSecurity{}
+		} else {
+			security = o.judgeSigned(file.SignedData, store, at)
+		}
+		outcome = OutcomeOf(c.Mapping.VerifyAmong(file.Infos.PublicKeys))
+		if infos, err := lds.ParseDG14(dg14); err == nil && r.authentic() && r.Groups[14].Status == Passed && c.Mapping.VerifyAmong(infos.PublicKeys) == nil {
+			outcome, security = Answered, Verdict{Status: Passed}
+		}
+	}
+	return ChipMapping(outcome, security, c.Files[lds.EFCardAccess.Path()], dg14, r)
+}
+
+// judgeSigned is passive authentication of a signed file other than EF.SOD: its
+// signature, and its signer's chain.
+func (o Options) judgeSigned(signed *trust.SignedData, store *trust.Store, at time.Time) Verdict {
+	r := o.Passive(&lds.SOD{SignedData: signed}, nil, store, at)
+	if r.Signature.Status != Passed {
+		return r.Signature
+	}
+	return r.Chain
 }
 
 // groups are the data groups among the files.

@@ -36,7 +36,7 @@ func OutcomeOf(err error) Outcome {
 	switch {
 	case err == nil:
 		return Answered
-	case errors.Is(err, access.ErrOtherKey):
+	case errors.Is(err, access.ErrChipKey):
 		return Contradicted
 	case declined && !access.KeysDiffer(err): // else it is the session that broke
 		return Declined

@@ -352,7 +352,7 @@ func TestOutcomeOf(t *testing.T) {
 		{nil, Answered},
 		{&apdu.StatusError{SW: apdu.WrongData}, Declined},
 		{&access.PlainStatusError{SW: apdu.WrongLength}, Declined},
-		{fmt.Errorf("first answer: %w: %w", access.ErrOtherKey, &access.PlainStatusError{SW: apdu.SMObjectsIncorrect}), Contradicted},
+		{fmt.Errorf("first answer: %w: %w", access.ErrChipKey, &access.PlainStatusError{SW: apdu.SMObjectsIncorrect}), Contradicted},
 		{&access.PlainStatusError{SW: apdu.SMObjectsIncorrect}, Interrupted},
 		{access.ErrIntegrity, Interrupted},
 		{errors.New("lost"), Interrupted},

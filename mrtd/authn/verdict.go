@@ -68,11 +68,13 @@ const (
 	ChipAuthenticationHidden        Code = "chip_authentication_hidden"        // EF.SOD lists DG14, the chip withholds it
 	ChipAuthenticationInterrupted   Code = "chip_authentication_interrupted"   // the chip was lost before it answered under the new keys
 	ChipAuthKeyMalformed            Code = "ca_key_malformed"                  // DG14 does not parse
-	MappingFailed                   Code = "pace_mapping_failed"               // PACE's mapping was not made with the chip's static key
-	MappingKeyMissing               Code = "pace_mapping_key_missing"          // EF.CardSecurity does not give the key to judge the mapping by
 	PACEHidden                      Code = "pace_hidden"                       // EF.CardAccess announces less of PACE than the signed DG14
 	CardAccessUnconfirmed           Code = "card_access_unconfirmed"           // nobody signed what EF.CardAccess announces
 	TerminalRefused                 Code = "terminal_refused"                  // the chip did not accept the inspection system
+	ChipMappingFailed               Code = "chip_mapping_failed"               // PACE's chip authentication data does not fit the key of EF.CardSecurity
+	ChipMappingDeclined             Code = "chip_mapping_declined"             // the chip announces PACE with chip authentication mapping and does not run it
+	ChipMappingHidden               Code = "chip_mapping_hidden"               // DG14 lists PACE with chip authentication mapping, EF.CardAccess does not
+	ChipMappingInterrupted          Code = "chip_mapping_interrupted"          // the chip was lost before its data could be judged
 	ChipKeyNotAuthentic             Code = "chip_key_not_authentic"            // the chip's key, or that it has none, is nobody's word: its file or EF.SOD did not pass passive authentication
 )
 

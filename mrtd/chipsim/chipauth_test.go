@@ -219,7 +219,7 @@ func TestCopiesWithoutTheChipKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := got.Confirm(t.Context()); !errors.Is(err, access.ErrOtherKey) || got.Proven() {
+		if err := got.Confirm(t.Context()); !errors.Is(err, access.ErrChipKey) || got.Proven() {
 			t.Errorf("%s, other key: got %v, proven %v", cipher, err, got.Proven())
 		}
 		card := New(p, Options{Faults: Faults{ChipAuthRefused: apdu.ConditionsOfUse}})

@@ -16,7 +16,6 @@ import (
 
 	"limen/mrtd/ber"
 	"limen/mrtd/chipsim"
-	"limen/mrtd/ec"
 	"limen/mrtd/lds"
 )
 
@@ -37,6 +36,8 @@ type yamlPassport struct {
 	BAC  bool       `yaml:"bac"`
 	PACE []yamlPACE `yaml:"pace,omitempty"`
 
+	CAM      []yamlMapping  `yaml:"cam,omitempty"`
+	CARs     []string       `yaml:"cars,omitempty"`
 	ChipAuth []yamlChipAuth `yaml:"chip_auth,omitempty"`
 	Active   *yamlActive    `yaml:"active,omitempty"`
 	CVCA     []string       `yaml:"cvca,omitempty"`
@@ -48,13 +49,17 @@ func join(lines []string) string { return strings.Join(lines, "\n") }
 // Everything in it is a specimen's; its files can be read by their owner only
 // all the same, since nothing keeps a copied chip out of it.
 func Save(p chipsim.Passport, dir string) error {
-	y := yamlPassport{MRZ: strings.Split(p.MRZ, "\n"), CAN: p.CAN, BAC: p.BAC}
+	y := yamlPassport{MRZ: strings.Split(p.MRZ, "\n"), CAN: p.CAN, BAC: p.BAC, CARs: p.CARs}
 	for _, v := range p.PACE {
-		curve := ec.ByParameterID(v.ParameterID)
-		if curve == nil || ProtocolName(v.OID) == "" {
-			return fmt.Errorf("cannot save the passport: PACE %s with parameters %d has no name", v.OID, v.ParameterID)
+		variant, err := saved(v)
+		if err != nil {
+			return fmt.Errorf("cannot save the passport: %w", err)
 		}
-		y.PACE = append(y.PACE, yamlPACE{ProtocolName(v.OID), curve.Name})
+		y.PACE = append(y.PACE, variant)
+	}
+	var err error
+	if y.CAM, err = saveMapping(p.CAM); err != nil {
+		return fmt.Errorf("cannot save the passport: %w", err)
 	}
 	if err := saveProofs(p, &y); err != nil {
 		return fmt.Errorf("cannot save the passport: %w", err)
@@ -126,13 +131,16 @@ func Load(fsys fs.FS) (chipsim.Passport, error) {
 	if p.PACE, err = doc.pace(y.PACE); err != nil {
 		return p, fmt.Errorf("%s: %w", passportName, err)
 	}
+	if p.CAM, err = doc.mapping(y.CAM); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
 	if err := doc.loadProofs(y, &p); err != nil {
 		return p, fmt.Errorf("%s: %w", passportName, err)
 	}
 	if p.CVCA, err = doc.trustPoints(y.CVCA); err != nil {
 		return p, fmt.Errorf("%s: %w", passportName, err)
 	}
-	p.MRZ, p.CAN, p.BAC = join(y.MRZ), y.CAN, y.BAC
+	p.MRZ, p.CAN, p.BAC, p.CARs = join(y.MRZ), y.CAN, y.BAC, y.CARs
 	return p, nil
 }
 
@@ -184,9 +192,7 @@ func openByDefault(p *chipsim.Passport) error {
 		if err != nil {
 			return fmt.Errorf("cannot load the passport: %w", err)
 		}
-		for _, i := range infos.PACE {
-			p.PACE = append(p.PACE, chipsim.PACE{OID: i.OID, ParameterID: i.ParameterID})
-		}
+		p.PACE = announced(infos)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"image/jpeg"
 	"log/slog"
 	"maps"
-	"math/big"
 	"slices"
 	"time"
 
@@ -65,7 +64,8 @@ const (
 
 // Issue makes the passport: DG1, DG2, DG14 where there is PACE, chip
 // authentication or active authentication on a curve, DG15 where there is active
-// authentication, the further groups, EF.COM, EF.SOD and EF.CardAccess.
+// authentication, the further groups, EF.COM, EF.SOD, EF.CardAccess, and
+// EF.CardSecurity where PACE maps by chip authentication.
 func (a *Authority) Issue(spec Spec) (chipsim.Passport, error) {
 	p, err := a.issue(spec)
 	if err != nil {
@@ -115,11 +115,16 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 	}
 	files[lds.EFSOD.Path()] = lds.EncodeSOD(signed)
 	if len(spec.PACE) > 0 {
-		files[lds.EFCardAccess.Path()] = securityInfos(spec.PACE)
+		files[lds.EFCardAccess.Path()] = encodeInfos(paceInfos(spec.PACE)...)
+	}
+	if len(keys.mapping) > 0 {
+		if files[lds.EFCardSecurity.Path()], err = a.cardSecurity(spec, keys); err != nil {
+			return p, err
+		}
 	}
 	return chipsim.Passport{
 		Files: files, MRZ: join(spec.Lines), CAN: spec.CAN, BAC: spec.BAC, PACE: slices.Clone(spec.PACE),
-		ChipAuth: keys.chip, ActiveAuth: keys.active, CVCA: spec.CVCA,
+		CAM: keys.mapping, ChipAuth: keys.chip, ActiveAuth: keys.active, CVCA: spec.CVCA,
 	}, nil
 }
 
@@ -165,23 +170,11 @@ func checkAccess(can string, bac bool, pace []chipsim.PACE) error {
 		}
 	}
 	for _, v := range pace {
-		if ProtocolName(v.OID) == "" {
-			return fmt.Errorf("PACE protocol %s is not one of Doc 9303-11, 9.2.1", v.OID)
+		if err := checkVariant(v); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// securityInfos is the content of EF.CardAccess.
-func securityInfos(variants []chipsim.PACE) []byte { return encodeInfos(paceInfos(variants)...) }
-
-// paceInfos writes a PACEInfo for each variant (Doc 9303-11, 9.2.1).
-func paceInfos(variants []chipsim.PACE) [][]byte {
-	infos := make([][]byte, len(variants))
-	for i, v := range variants {
-		infos[i] = ber.Encode(ber.Sequence, ber.EncodeOID(v.OID), ber.EncodeInt(big.NewInt(2)), ber.EncodeInt(big.NewInt(int64(v.ParameterID))))
-	}
-	return infos
 }
 
 // imageSize reads a portrait's size from its headers.

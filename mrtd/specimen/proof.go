@@ -56,20 +56,24 @@ func (c ChipAuth) oid() string {
 // proofs are the keys that prove a chip genuine: as the chip holds them and as
 // the signed groups announce them.
 type proofs struct {
-	chip   []chipsim.ChipAuth
-	active *chipsim.ActiveKey
-	infos  [][]byte // for DG14
-	dg15   []byte
+	chip    []chipsim.ChipAuth
+	mapping []chipsim.ChipKey
+	active  *chipsim.ActiveKey
+	infos   [][]byte // for DG14
+	dg15    []byte
 }
 
 // proofs makes the keys a specification asks for, those of chip authentication
-// first, in the order of the requests.
+// first, in the order of the requests, then those of PACE's mapping by it.
 func (a *Authority) proofs(s Spec) (proofs, error) {
 	var out proofs
 	for i, c := range s.ChipAuth {
 		if err := out.addChipAuth(a, s.ChipAuth[:i], c); err != nil {
 			return proofs{}, fmt.Errorf("chip authentication: %w", err)
 		}
+	}
+	if err := out.addMapping(a, s.PACE); err != nil {
+		return proofs{}, fmt.Errorf("chip authentication mapping: %w", err)
 	}
 	if s.ActiveAuth == nil {
 		return out, nil

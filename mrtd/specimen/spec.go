@@ -58,11 +58,6 @@ type yamlOrder struct {
 	Issuer   yamlIssuer     `yaml:"issuer"`
 }
 
-type yamlPACE struct {
-	Protocol string `yaml:"protocol"`
-	Curve    string `yaml:"curve"`
-}
-
 type yamlIssuer struct {
 	Country string  `yaml:"country"`
 	From    string  `yaml:"from"`
@@ -192,19 +187,11 @@ func (d document) kind(path string, y yamlKey, otherwise KeyKind) (KeyKind, erro
 func (d document) pace(list []yamlPACE) ([]chipsim.PACE, error) {
 	var out []chipsim.PACE
 	for i, y := range list {
-		path := fmt.Sprintf("$.pace[%d]", i)
-		oid := ProtocolOID(y.Protocol)
-		if oid == "" && ProtocolName(y.Protocol) != "" {
-			oid = y.Protocol
-		}
-		if oid == "" {
-			return nil, d.errorAt(path+".protocol", "protocol is not a PACE protocol such as ECDH-GM-AES-CBC-CMAC-128")
-		}
-		id, err := parameterID(y.Curve)
+		v, where, err := y.variant()
 		if err != nil {
-			return nil, d.errorAt(path+".curve", "%v", err)
+			return nil, d.errorAt(fmt.Sprintf("$.pace[%d]%s", i, where), "%w", err)
 		}
-		out = append(out, chipsim.PACE{OID: oid, ParameterID: id})
+		out = append(out, v)
 	}
 	return out, nil
 }
