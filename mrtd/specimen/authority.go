@@ -106,8 +106,10 @@ type certificate struct {
 	key       *key
 	years     int
 	ca        bool
-	documents bool   // a document signer: says which documents it signs
-	usage     string // extended key usage, "" for none
+	documents bool     // a document signer: says which documents it signs
+	usage     string   // extended key usage, "" for none
+	types     []string // of documents it signs; nil is passports for a document signer, else none
+	serial    *big.Int // nil for one at random
 }
 
 // certify signs a certificate with the CSCA's key (Doc 9303-12, 7.1).
@@ -117,10 +119,14 @@ func (a *Authority) certify(c certificate) ([]byte, error) {
 		return nil, fmt.Errorf("source of randomness: %w", err)
 	}
 	serial[0] = serial[0]&0x7F | 0x40
+	number := new(big.Int).SetBytes(serial)
+	if c.serial != nil {
+		number = c.serial
+	}
 	info, _ := c.key.publicKey()
 	tbs := ber.Encode(ber.Sequence,
 		ber.Encode(0xA0, ber.EncodeInt(big.NewInt(2))),
-		ber.EncodeInt(new(big.Int).SetBytes(serial)),
+		ber.EncodeInt(number),
 		a.csca.algorithm(),
 		a.name("CSCA"),
 		ber.Encode(ber.Sequence, encodeTime(a.profile.From), encodeTime(a.profile.From.AddDate(c.years, 0, 0))),
@@ -170,9 +176,16 @@ func (a *Authority) extensions(c certificate) [][]byte {
 		out = append(out, extension("2.5.29.19", true, ber.Encode(ber.Sequence,
 			ber.Encode(ber.Boolean, []byte{0xFF}), ber.EncodeInt(new(big.Int)))))
 	}
-	if c.documents {
-		out = append(out, extension("2.23.136.1.1.6.2", false, ber.Encode(ber.Sequence,
-			ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, ber.Encode(ber.PrintableString, []byte("P"))))))
+	types := c.types
+	if c.documents && types == nil {
+		types = []string{"P"}
+	}
+	if len(types) > 0 {
+		var set [][]byte
+		for _, t := range types {
+			set = append(set, ber.Encode(ber.PrintableString, []byte(t)))
+		}
+		out = append(out, extension("2.23.136.1.1.6.2", false, ber.Encode(ber.Sequence, ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, set...))))
 	}
 	if c.usage != "" {
 		out = append(out, extension("2.5.29.37", true, ber.Encode(ber.Sequence, ber.EncodeOID(c.usage))))
