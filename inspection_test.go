@@ -50,6 +50,17 @@ func utopian(t *testing.T) (chipsim.Passport, []string, *trust.Store) {
 		t.Fatal(err)
 	}
 	store.Add(trust.Source{Name: "test", Imported: day}, csca)
+	der, err := authority.CRL(1, day, day.AddDate(14, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crl, err := trust.ParseCRL(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.AddCRL(trust.Source{Name: "test", Imported: day}, crl, day); err != nil {
+		t.Fatal(err)
+	}
 	return p, lines, store
 }
 
@@ -218,6 +229,12 @@ func TestInspection(t *testing.T) {
 		}, Refer, []string{"chip_access_denied"}, nil},
 		{"DG2 changed", func(c *crossing) { c.chip.Files[0x0102][200] ^= 1 }, Refer, []string{"dg_hash_mismatch:DG2"}, []string{"pace_not_offered"}},
 		{"nobody trusted", func(c *crossing) { c.in.Trust = trust.NewStore() }, Refer, []string{"csca_unknown"}, []string{"pace_not_offered"}},
+		{"trust too old", func(c *crossing) {
+			c.in.Policy.Trust.MaxAge, c.in.Now = time.Hour, func() time.Time { return day.Add(2 * time.Hour) }
+		}, Refer, []string{"trust_stale:csca"}, []string{"pace_not_offered"}},
+		{"revocation list too old", func(c *crossing) {
+			c.in.Policy.Trust.CRLMaxAge, c.in.Now = time.Hour, func() time.Time { return day.Add(2 * time.Hour) }
+		}, Refer, []string{"trust_stale:crl"}, []string{"pace_not_offered"}},
 		{"no SOD", func(c *crossing) { delete(c.chip.Files, 0x011D) }, Refer, []string{"chip_file_missing:EF.SOD"}, []string{"pace_not_offered"}},
 		{"no face", func(c *crossing) { c.ports.face = nil }, Refer, []string{"face_not_found"}, []string{"pace_not_offered"}},
 		{"no camera", func(c *crossing) { c.in.Camera = nil }, Refer, []string{"camera_unavailable"}, []string{"pace_not_offered"}},

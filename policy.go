@@ -20,6 +20,7 @@ type Policy struct {
 	Lookups          []LookupPolicy `yaml:"lookups" json:"lookups"`
 	Times            Times          `yaml:"times" json:"times"`
 	SeenWithin       time.Duration  `yaml:"seen_within" json:"seen_within"`
+	Trust            TrustPolicy    `yaml:"trust" json:"trust,omitzero"`
 	AcceptDemoModels bool           `yaml:"-" json:"-"` // the site's configuration says so, never the policy
 }
 
@@ -53,6 +54,13 @@ type LookupPolicy struct {
 	TimeLimit time.Duration `yaml:"time_limit" json:"time_limit"`
 	MaxAge    time.Duration `yaml:"max_age" json:"max_age"` // older answers are stale; zero: any age
 	Offline   Offline       `yaml:"offline" json:"offline"` // when a mandatory database does not answer
+}
+
+// TrustPolicy says how old what a chain of signatures rests on may be; zero is
+// any age. A chain that rests on something older does not pass.
+type TrustPolicy struct {
+	MaxAge    time.Duration `yaml:"max_age" json:"max_age,omitzero"`         // of the list that vouches for the issuing country
+	CRLMaxAge time.Duration `yaml:"crl_max_age" json:"crl_max_age,omitzero"` // of its revocation list, which must then be there
 }
 
 // Offline is what happens when a mandatory database does not answer.
@@ -101,6 +109,11 @@ func (p Policy) Validate() error {
 		}
 		if l.Offline != OfflineRefer && l.Offline != OfflineAccept {
 			return fmt.Errorf("lookups[%d].offline: %q is neither %q nor %q", i, l.Offline, OfflineRefer, OfflineAccept)
+		}
+	}
+	for key, d := range map[string]time.Duration{"max_age": p.Trust.MaxAge, "crl_max_age": p.Trust.CRLMaxAge} {
+		if d < 0 {
+			return fmt.Errorf("trust.%s: is less than zero; leave it out for any age", key)
 		}
 	}
 	for key, d := range map[string]time.Duration{"inspection": p.Times.Inspection, "chip_wait": p.Times.ChipWait, "chip_read": p.Times.ChipRead, "face": p.Times.Face} {

@@ -16,7 +16,8 @@ type authenticity struct {
 
 func (a authenticity) addTo(e *Evidence) {
 	a.checks.addTo(e)
-	e.Chip.SignerCountry, e.Chip.HashAlgorithm, e.Chip.TrustDate = a.facts.SignerCountry, a.facts.HashAlgorithm, a.facts.TrustDate
+	e.Chip.SignerCountry, e.Chip.HashAlgorithm = a.facts.SignerCountry, a.facts.HashAlgorithm
+	e.Chip.TrustDate, e.Chip.CRLDate = a.facts.TrustDate, a.facts.CRLDate
 }
 
 // judgeAuthenticity proves, or not, who issued what the chip said: passive
@@ -47,7 +48,8 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 				groups[n] = b
 			}
 		}
-		result := authn.Passive(sod, groups, in.Trust, in.Now())
+		ages := authn.Options{MaxTrustAge: in.Policy.Trust.MaxAge, MaxCRLAge: in.Policy.Trust.CRLMaxAge}
+		result := ages.Passive(sod, groups, in.Trust, in.Now())
 		out.checks = checks{checkOf(CheckSODSignature, result.Signature), chainCheck(result), checkOf(CheckIssuer, authn.CompareIssuer(result.Signer, p.mrz.Issuer))}
 		for _, n := range wanted {
 			name := fmt.Sprintf("DG%d", n)
@@ -57,7 +59,10 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 			}
 			out.checks = append(out.checks, checkOf(CheckDGHash, result.Groups[n]).of(name))
 		}
-		out.facts = ChipFacts{SignerCountry: stateCode(result.Signer.Country), HashAlgorithm: result.HashAlgorithm, TrustDate: MomentOf(result.TrustDate)}
+		out.facts = ChipFacts{
+			SignerCountry: stateCode(result.Signer.Country), HashAlgorithm: result.HashAlgorithm,
+			TrustDate: MomentOf(result.TrustDate), CRLDate: MomentOf(result.CRLDate),
+		}
 		out.checks = append(out.checks, compareCOM(chip, sod))
 	}
 	out.checks = append(out.checks, compareMRZ(p, chip), notPerformed(CheckChipGenuine, because(NotSupported)))
