@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func visaSeal(t testing.TB, version int) seal.Seal {
 
 func signed(t testing.TB, signer *specimen.SealSigner, s seal.Seal) *seal.Seal {
 	t.Helper()
-	b, err := signer.Sign(s)
+	b, err := signedBy(signer, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +252,7 @@ func TestEncodeRefuses(t *testing.T) {
 	} {
 		s := visaSeal(t, 4)
 		change(&s)
-		if b, err := signer.Sign(s); err == nil {
+		if b, err := signedBy(signer, s); err == nil {
 			t.Errorf("%s: got %d bytes", name, len(b))
 		}
 	}
@@ -261,4 +262,14 @@ func TestEncodeRefuses(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+}
+
+// signedBy writes a seal with a signer's name and reference in its header.
+func signedBy(by *specimen.SealSigner, unsigned seal.Seal) ([]byte, error) {
+	country, name, serial := by.Named()
+	unsigned.SignerCountry, unsigned.Signer, unsigned.Reference = country, name, fmt.Sprintf("%X", serial)
+	if unsigned.Version == 3 {
+		unsigned.Reference = fmt.Sprintf("%05X", serial)
+	}
+	return seal.Encode(unsigned, by.Curve(), by.Sign)
 }

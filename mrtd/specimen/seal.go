@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"limen/mrtd/ber"
-	"limen/mrtd/seal"
+	"limen/mrtd/ec"
 	"limen/mrtd/trust"
 )
 
@@ -70,14 +70,16 @@ func (a *Authority) SealSigner(p SealProfile) (*SealSigner, error) {
 // Certificate is the signer's certificate, DER.
 func (s *SealSigner) Certificate() []byte { return slices.Clone(s.der) }
 
-// Sign writes a seal with the signer's name and reference in its header.
-func (s *SealSigner) Sign(unsigned seal.Seal) ([]byte, error) {
-	unsigned.SignerCountry, unsigned.Signer = s.country, s.name
-	unsigned.Reference = fmt.Sprintf("%X", s.serial)
-	if unsigned.Version == 3 {
-		unsigned.Reference = fmt.Sprintf("%05X", s.serial)
-	}
-	return seal.Encode(unsigned, s.key.curve, func(digest []byte) (*big.Int, *big.Int, error) {
-		return s.key.curve.Sign(s.key.random, s.key.private, digest)
-	})
+// Named is the signer's country, its name and the number of its certificate, as
+// the headers of its seals state them.
+func (s *SealSigner) Named() (country, name string, serial *big.Int) {
+	return s.country, s.name, s.serial
+}
+
+// Curve is that of the signer's key.
+func (s *SealSigner) Curve() *ec.Curve { return s.key.curve }
+
+// Sign signs a digest, as seal.Encode asks for it.
+func (s *SealSigner) Sign(digest []byte) (r, ss *big.Int, err error) {
+	return s.key.curve.Sign(s.key.random, s.key.private, digest)
 }
