@@ -1,8 +1,10 @@
 package peers
 
 import (
+	"bytes"
 	"context"
-	"slices"
+	"image"
+	"image/jpeg"
 	"sync"
 	"testing"
 	"time"
@@ -22,9 +24,6 @@ var (
 	specimenCAN   = "123456"
 )
 
-// portraitSize is that of most passports' portraits.
-const portraitSize = 15_000
-
 // profile is a chip that peers read.
 type profile struct {
 	name string
@@ -43,14 +42,28 @@ var (
 	gmAES128BP224 = profile{name: "PACE-ECDH-GM-AES-128 brainpoolP224r1", pace: []chipsim.PACE{{OID: "0.4.0.127.0.7.2.2.4.2.2", ParameterID: 11}}}
 )
 
-// passport issues the profile's document.
+// passport issues the profile's document with a portrait of 20 kB.
 func (p profile) passport(t testing.TB) chipsim.Passport {
 	t.Helper()
 	portrait, err := faces.Portrait("traveller-08")
 	if err != nil {
 		t.Fatal(err)
 	}
-	portrait = append(slices.Clone(portrait), make([]byte, max(0, portraitSize-len(portrait)))...)
+	return p.issue(t, portrait)
+}
+
+// small issues it with a portrait of a few hundred bytes, for chips that answer slowly.
+func small(t testing.TB, p profile) chipsim.Passport {
+	t.Helper()
+	var portrait bytes.Buffer
+	if err := jpeg.Encode(&portrait, image.NewGray(image.Rect(0, 0, 24, 32)), nil); err != nil {
+		t.Fatal(err)
+	}
+	return p.issue(t, portrait.Bytes())
+}
+
+func (p profile) issue(t testing.TB, portrait []byte) chipsim.Passport {
+	t.Helper()
 	authority, err := specimen.NewAuthority(specimen.DefaultProfile(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), specimen.Seed("the peers' state"))
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,11 @@ func onPN532(t testing.TB, p chipsim.Passport, kind pn532sim.Type) (*counted, st
 	return c, l.Path
 }
 
+// libnfc is the environment in which libnfc's programs take the serial line.
+func libnfc(port string) []string {
+	return []string{"LIBNFC_DEFAULT_DEVICE=pn532_uart:" + port + ":115200", "LIBNFC_AUTO_SCAN=false"}
+}
+
 var contentOf = regexp.MustCompile(`(?s)Getting EF\.SOD\.\.\. done\s+File content: ([0-9a-f]+)`)
 
 // TestPeerMrtdreaderReadsOurChip: libmrtd over libnfc over the serial line of
@@ -45,9 +50,9 @@ var contentOf = regexp.MustCompile(`(?s)Getting EF\.SOD\.\.\. done\s+File conten
 func TestPeerMrtdreaderReadsOurChip(t *testing.T) {
 	reader := program(t, "mrtdreader", "mrtdreader")
 	p := bacChip.passport(t)
-	c, port := onPN532(t, p, pn532sim.TypeA)
+	_, port := onPN532(t, p, pn532sim.TypeA)
 	dir := t.TempDir()
-	out := run(t, dir, []string{"LIBNFC_DEFAULT_DEVICE=pn532_uart:" + port + ":115200", "LIBNFC_AUTO_SCAN=false"}, reader, specimenLines[1])
+	out := run(t, dir, libnfc(port), reader, specimenLines[1])
 	if want := strings.Join(specimenLines, ""); !strings.Contains(out, want) {
 		t.Error("mrtdreader printed no MRZ of DG1")
 	}
@@ -62,6 +67,4 @@ func TestPeerMrtdreaderReadsOurChip(t *testing.T) {
 	if len(image) < 10_000 || !bytes.Contains(file(t, p, dg2), image) {
 		t.Errorf("mrtdreader saved a picture of %d bytes that is not DG2's", len(image))
 	}
-	s := c.taken()
-	t.Logf("mrtdreader: %d APDUs, %d bytes, %v at 115200 baud", s.commands, s.bytes, s.took())
 }
