@@ -16,6 +16,8 @@ type Policy struct {
 	Name             string         `yaml:"name" json:"name"`
 	Eligibility      Eligibility    `yaml:"eligibility" json:"eligibility"`
 	Mandatory        []Requirement  `yaml:"mandatory" json:"mandatory"`
+	WherePresent     []Requirement  `yaml:"where_present" json:"where_present"` // checks that must pass unless the document has nothing to check
+	Trust            TrustPolicy    `yaml:"trust" json:"trust"`
 	Face             FacePolicy     `yaml:"face" json:"face"`
 	Lookups          []LookupPolicy `yaml:"lookups" json:"lookups"`
 	Times            Times          `yaml:"times" json:"times"`
@@ -39,6 +41,13 @@ type Requirement string
 func (r Requirement) matches(c Check) bool {
 	name, subject, one := strings.Cut(string(r), ":")
 	return string(c.Name) == name && (!one || c.Subject == subject)
+}
+
+// TrustPolicy says how old the trust material may be that a chain rests on;
+// zero is any age.
+type TrustPolicy struct {
+	MaxAge    time.Duration `yaml:"max_age" json:"max_age"`         // of the master list, or the import, that vouches for a CSCA
+	MaxCRLAge time.Duration `yaml:"max_crl_age" json:"max_crl_age"` // of a CSCA's revocation list; with a limit there must be one
 }
 
 // FacePolicy says how sure the match must be.
@@ -80,10 +89,17 @@ func (p Policy) Validate() error {
 	if len(p.Mandatory) == 0 {
 		return fmt.Errorf("mandatory: names no check, so nothing would have to pass; list at least %s", CheckSODSignature)
 	}
-	for i, r := range p.Mandatory {
-		name, _, _ := strings.Cut(string(r), ":")
-		if !slices.Contains(inOrder, CheckName(name)) {
-			return fmt.Errorf("mandatory[%d]: there is no check %q; the checks are %v", i, name, inOrder)
+	for key, list := range map[string][]Requirement{"mandatory": p.Mandatory, "where_present": p.WherePresent} {
+		for i, r := range list {
+			name, _, _ := strings.Cut(string(r), ":")
+			if !slices.Contains(inOrder, CheckName(name)) {
+				return fmt.Errorf("%s[%d]: there is no check %q; the checks are %v", key, i, name, inOrder)
+			}
+		}
+	}
+	for key, d := range map[string]time.Duration{"max_age": p.Trust.MaxAge, "max_crl_age": p.Trust.MaxCRLAge} {
+		if d < 0 {
+			return fmt.Errorf("trust.%s: is less than zero; leave it out for any age", key)
 		}
 	}
 	if p.Face.FMR <= 0 || p.Face.FMR > 0.01 {

@@ -46,11 +46,13 @@ func (e *PlainStatusError) Error() string {
 // go in, plain responses come out, and between them both are encrypted and
 // authenticated (9.8). It is used by one caller at a time.
 type Session struct {
-	card    apdu.Card
-	suite   *Suite
-	ssc     []byte
-	over    bool
-	outside bool // see StatusOutside
+	card  apdu.Card
+	suite *Suite
+	ssc   []byte
+	over  bool
+
+	answered bool // a protected answer has verified: the chip has the keys
+	outside  bool // see StatusOutside
 }
 
 // NewSession starts secure messaging with fresh keys. The counter starts at
@@ -137,6 +139,7 @@ func (s *Session) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 		s.over = true
 		return nil, err
 	}
+	s.answered = true
 	return out.Encode(), nil
 }
 

@@ -40,15 +40,12 @@ type yamlOrder struct {
 	CAN      string         `yaml:"can"`
 	BAC      bool           `yaml:"bac"`
 	PACE     []yamlPACE     `yaml:"pace"`
+	ChipAuth []yamlChipAuth `yaml:"chip_auth"`
+	Active   *yamlActive    `yaml:"active"`
 	Hash     string         `yaml:"hash"`
 	Signed   string         `yaml:"signed"`
 	Groups   map[int]string `yaml:"groups"`
 	Issuer   yamlIssuer     `yaml:"issuer"`
-}
-
-type yamlPACE struct {
-	Protocol string `yaml:"protocol"`
-	Curve    string `yaml:"curve"`
 }
 
 type yamlIssuer struct {
@@ -89,6 +86,12 @@ func ParseSpec(text []byte, readFile func(name string) ([]byte, error)) (Order, 
 		return Order{}, doc.errorAt("$.can", "%v", err)
 	}
 	if o.Spec.PACE, err = doc.pace(y.PACE); err != nil {
+		return Order{}, err
+	}
+	if o.Spec.ChipAuth, err = doc.chipAuth(y.ChipAuth); err != nil {
+		return Order{}, err
+	}
+	if o.Spec.ActiveAuth, err = doc.active(y.Active); err != nil {
 		return Order{}, err
 	}
 	if y.Hash != "" {
@@ -171,19 +174,11 @@ func (d document) kind(path string, y yamlKey, otherwise KeyKind) (KeyKind, erro
 func (d document) pace(list []yamlPACE) ([]chipsim.PACE, error) {
 	var out []chipsim.PACE
 	for i, y := range list {
-		path := fmt.Sprintf("$.pace[%d]", i)
-		oid := ProtocolOID(y.Protocol)
-		if oid == "" && ProtocolName(y.Protocol) != "" {
-			oid = y.Protocol
-		}
-		if oid == "" {
-			return nil, d.errorAt(path+".protocol", "protocol is not a PACE protocol such as ECDH-GM-AES-CBC-CMAC-128")
-		}
-		id, err := parameterID(y.Curve)
+		v, where, err := y.variant()
 		if err != nil {
-			return nil, d.errorAt(path+".curve", "%v", err)
+			return nil, d.errorAt(fmt.Sprintf("$.pace[%d]%s", i, where), "%w", err)
 		}
-		out = append(out, chipsim.PACE{OID: oid, ParameterID: id})
+		out = append(out, v)
 	}
 	return out, nil
 }

@@ -97,7 +97,15 @@ func (s *Stage) open(ctx context.Context, travellers []Traveller) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := store.Import("utopia-csca.cer", s.authorities.trusted.CSCA(), nil, time.Now()); err != nil {
+	now := time.Now()
+	crl, err := s.authorities.trusted.CRL(1, now.AddDate(0, 0, -1), now.AddDate(0, 3, 0))
+	if err != nil {
+		return err
+	}
+	if _, err := store.Import("utopia-csca.cer", s.authorities.trusted.CSCA(), nil, now); err != nil {
+		return err
+	}
+	if _, err := store.Import("utopia.crl", crl, nil, now); err != nil {
 		return err
 	}
 	return s.writeConfig(uplink)
