@@ -97,6 +97,44 @@ func TestSessionRefusesWhatDoesNotVerify(t *testing.T) {
 	}
 }
 
+// Some chips leave the status object out. A success without it is taken and
+// told of, an error without it refused; one without checksum is a bare error.
+func TestSessionStatusOutside(t *testing.T) {
+	for _, s := range suites(t) {
+		ssc, data := counterAt(s, 2), []byte("sixteen bytes it")
+		body := ber.Encode(doSealed, []byte{paddingISO}, s.Encrypt(s.IV(ssc), Pad(data, s.cipher.BlockSize())))
+		mac := ber.Encode(doMAC, s.MAC(append(append([]byte(nil), ssc...), Pad(body, s.cipher.BlockSize())...)))
+		whole := append(append([]byte(nil), body...), mac...)
+		var plain *PlainStatusError
+		for _, c := range []struct {
+			name    string
+			data    []byte
+			sw      apdu.StatusWord
+			want    func(apdu.Response, error) bool
+			outside bool
+		}{
+			{"success", whole, apdu.Success, func(r apdu.Response, err error) bool { return err == nil && bytes.Equal(r.Data, data) }, true},
+			{"end of file", whole, apdu.EndOfFile, func(_ apdu.Response, err error) bool { return errors.Is(err, ErrIntegrity) }, false},
+			{"success without checksum", body, apdu.Success, func(_ apdu.Response, err error) bool { return errors.Is(err, ErrIntegrity) }, false},
+			{"end of file without checksum", body, apdu.EndOfFile, func(r apdu.Response, err error) bool {
+				return errors.As(err, &plain) && plain.SW == apdu.EndOfFile && len(r.Data) == 0
+			}, false},
+		} {
+			answer := apdu.Response{Data: c.data, SW: c.sw}.Encode()
+			session, err := NewSession(cardFunc(func([]byte) ([]byte, error) { return answer, nil }), s, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := apdu.Send(t.Context(), session, apdu.ReadBinary(0, 16)); !c.want(r, err) {
+				t.Errorf("%s: %s: got %v with %d bytes, %v", s.cipher, c.name, r.SW, len(r.Data), err)
+			}
+			if session.StatusOutside() != c.outside {
+				t.Errorf("%s: %s: status outside: got %v, want %v", s.cipher, c.name, session.StatusOutside(), c.outside)
+			}
+		}
+	}
+}
+
 func reorder(t *testing.T, response []byte) []byte {
 	list, err := ber.List(response[:len(response)-2])
 	if err != nil || len(list) != 3 {
