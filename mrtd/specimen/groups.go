@@ -102,11 +102,11 @@ var fullBirth = mrz.Date{Year: 1974, Month: 8, Day: 12}
 // ExampleGroup is a data group of the specimen traveller, a whole file, of a
 // kind that ExampleKinds lists. DG2 is for a passport without Portrait.
 func ExampleGroup(n int, kind string) ([]byte, error) {
-	make, ok := examples[n][kind]
+	encode, ok := examples[n][kind]
 	if !ok {
 		return nil, fmt.Errorf("there is no example %q of DG%d; the kinds are %q", kind, n, ExampleKinds(n))
 	}
-	return make()
+	return encode()
 }
 
 // ExampleKinds lists the kinds of a data group that there are examples of, none

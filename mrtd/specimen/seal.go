@@ -7,16 +7,15 @@ import (
 	"slices"
 
 	"limen/mrtd/ber"
-	"limen/mrtd/seal"
+	"limen/mrtd/ec"
 	"limen/mrtd/trust"
 )
 
-// SealSigner signs visible digital seals with a key an authority certified.
+// SealSigner signs visible digital seals (package seal) with a key an authority
+// certified.
 type SealSigner struct {
-	country, name string
-	serial        *big.Int
-	key           *key
-	der           []byte
+	key *key
+	der []byte
 }
 
 // SealProfile describes a signer of seals.
@@ -56,28 +55,23 @@ func (a *Authority) SealSigner(p SealProfile) (*SealSigner, error) {
 	part := func(oid, value string) []byte {
 		return ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oid), ber.Encode(ber.PrintableString, []byte(value))))
 	}
-	serial := big.NewInt(p.Serial)
 	der, err := a.certify(certificate{
 		subject: ber.Encode(ber.Sequence, part("2.5.4.6", a.profile.Country), part("2.5.4.3", p.Name)),
-		key:     k, years: p.Years, usage: p.Usage, types: p.Types, serial: serial,
+		key:     k, years: p.Years, usage: p.Usage, types: p.Types, serial: big.NewInt(p.Serial),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot certify a signer of seals: %w", err)
 	}
-	return &SealSigner{a.profile.Country, p.Name, serial, k, der}, nil
+	return &SealSigner{k, der}, nil
 }
 
 // Certificate is the signer's certificate, DER.
 func (s *SealSigner) Certificate() []byte { return slices.Clone(s.der) }
 
-// Sign writes a seal with the signer's name and reference in its header.
-func (s *SealSigner) Sign(unsigned seal.Seal) ([]byte, error) {
-	unsigned.SignerCountry, unsigned.Signer = s.country, s.name
-	unsigned.Reference = fmt.Sprintf("%X", s.serial)
-	if unsigned.Version == 3 {
-		unsigned.Reference = fmt.Sprintf("%05X", s.serial)
-	}
-	return seal.Encode(unsigned, s.key.curve, func(digest []byte) (*big.Int, *big.Int, error) {
-		return s.key.curve.Sign(s.key.random, s.key.private, digest)
-	})
+// Curve is the curve of the signer's key.
+func (s *SealSigner) Curve() *ec.Curve { return s.key.curve }
+
+// Sign signs a digest: what package seal asks of a signer.
+func (s *SealSigner) Sign(digest []byte) (r, sig *big.Int, err error) {
+	return s.key.curve.Sign(s.key.random, s.key.private, digest)
 }
