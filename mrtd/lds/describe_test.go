@@ -82,7 +82,7 @@ func TestDescribeRealGroups(t *testing.T) {
 		3: {Group: 3, Bytes: 32476, Count: 2, Standard: Finger2005},
 		4: {Group: 4, Bytes: 13294, Count: 2, Standard: Iris2005},
 	} {
-		d, err := Describe(group, real(t, fmt.Sprintf("bsi2008/Datagroup%d.bin", group)))
+		d, err := Describe(group, realFile(t, fmt.Sprintf("bsi2008/Datagroup%d.bin", group)))
 		if err != nil || d.Bytes != want.Bytes || d.Count != want.Count || d.Layout != want.Layout || d.Standard != want.Standard {
 			t.Errorf("DG%d: got %+v, %v; want %+v", group, d, err, want)
 		}

@@ -65,9 +65,24 @@ func visaSeal(t testing.TB, version int) seal.Seal {
 	return s
 }
 
-func signed(t testing.TB, signer *specimen.SealSigner, s seal.Seal) *seal.Seal {
+// signer is a specimen's signer, and what a seal's header says of it.
+type signer struct {
+	*specimen.SealSigner
+	name   string
+	serial int64
+}
+
+func (s signer) encode(unsigned seal.Seal) ([]byte, error) {
+	unsigned.SignerCountry, unsigned.Signer, unsigned.Reference = "UT", s.name, fmt.Sprintf("%X", s.serial)
+	if unsigned.Version == 3 {
+		unsigned.Reference = fmt.Sprintf("%05X", s.serial)
+	}
+	return seal.Encode(unsigned, s.Curve(), s.Sign)
+}
+
+func signed(t testing.TB, by signer, s seal.Seal) *seal.Seal {
 	t.Helper()
-	b, err := signedBy(signer, s)
+	b, err := by.encode(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,13 +93,13 @@ func signed(t testing.TB, signer *specimen.SealSigner, s seal.Seal) *seal.Seal {
 	return parsed
 }
 
-func sealSigner(t testing.TB, a *specimen.Authority, p specimen.SealProfile) (*specimen.SealSigner, *trust.Certificate) {
+func sealSigner(t testing.TB, a *specimen.Authority, p specimen.SealProfile) (signer, *trust.Certificate) {
 	t.Helper()
 	s, err := a.SealSigner(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, certificate(t, s.Certificate())
+	return signer{s, p.Name, p.Serial}, certificate(t, s.Certificate())
 }
 
 func TestSealsOfEveryKeyVerify(t *testing.T) {
@@ -240,7 +255,7 @@ func TestComparisons(t *testing.T) {
 
 func TestEncodeRefuses(t *testing.T) {
 	a := authority(t, "encode")
-	signer, _ := sealSigner(t, a, specimen.SealProfile{Name: "VS", Serial: 0x27})
+	by, _ := sealSigner(t, a, specimen.SealProfile{Name: "VS", Serial: 0x27})
 	for name, change := range map[string]func(*seal.Seal){
 		"version 2":        func(s *seal.Seal) { s.Version = 2 },
 		"country":          func(s *seal.Seal) { s.Country = "UT" },
@@ -252,7 +267,7 @@ func TestEncodeRefuses(t *testing.T) {
 	} {
 		s := visaSeal(t, 4)
 		change(&s)
-		if b, err := signedBy(signer, s); err == nil {
+		if b, err := by.encode(s); err == nil {
 			t.Errorf("%s: got %d bytes", name, len(b))
 		}
 	}
@@ -262,14 +277,4 @@ func TestEncodeRefuses(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-}
-
-// signedBy writes a seal with a signer's name and reference in its header.
-func signedBy(by *specimen.SealSigner, unsigned seal.Seal) ([]byte, error) {
-	country, name, serial := by.Named()
-	unsigned.SignerCountry, unsigned.Signer, unsigned.Reference = country, name, fmt.Sprintf("%X", serial)
-	if unsigned.Version == 3 {
-		unsigned.Reference = fmt.Sprintf("%05X", serial)
-	}
-	return seal.Encode(unsigned, by.Curve(), by.Sign)
 }

@@ -11,12 +11,11 @@ import (
 	"limen/mrtd/trust"
 )
 
-// SealSigner signs visible digital seals with a key an authority certified.
+// SealSigner signs visible digital seals (package seal) with a key an authority
+// certified.
 type SealSigner struct {
-	country, name string
-	serial        *big.Int
-	key           *key
-	der           []byte
+	key *key
+	der []byte
 }
 
 // SealProfile describes a signer of seals.
@@ -56,30 +55,23 @@ func (a *Authority) SealSigner(p SealProfile) (*SealSigner, error) {
 	part := func(oid, value string) []byte {
 		return ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oid), ber.Encode(ber.PrintableString, []byte(value))))
 	}
-	serial := big.NewInt(p.Serial)
 	der, err := a.certify(certificate{
 		subject: ber.Encode(ber.Sequence, part("2.5.4.6", a.profile.Country), part("2.5.4.3", p.Name)),
-		key:     k, years: p.Years, usage: p.Usage, types: p.Types, serial: serial,
+		key:     k, years: p.Years, usage: p.Usage, types: p.Types, serial: big.NewInt(p.Serial),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot certify a signer of seals: %w", err)
 	}
-	return &SealSigner{a.profile.Country, p.Name, serial, k, der}, nil
+	return &SealSigner{k, der}, nil
 }
 
 // Certificate is the signer's certificate, DER.
 func (s *SealSigner) Certificate() []byte { return slices.Clone(s.der) }
 
-// Named is the signer's country, its name and the number of its certificate, as
-// the headers of its seals state them.
-func (s *SealSigner) Named() (country, name string, serial *big.Int) {
-	return s.country, s.name, s.serial
-}
-
-// Curve is that of the signer's key.
+// Curve is the curve of the signer's key.
 func (s *SealSigner) Curve() *ec.Curve { return s.key.curve }
 
-// Sign signs a digest, as seal.Encode asks for it.
-func (s *SealSigner) Sign(digest []byte) (r, ss *big.Int, err error) {
+// Sign signs a digest: what package seal asks of a signer.
+func (s *SealSigner) Sign(digest []byte) (r, sig *big.Int, err error) {
 	return s.key.curve.Sign(s.key.random, s.key.private, digest)
 }
