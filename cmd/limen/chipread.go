@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,12 @@ import (
 
 	"limen"
 	"limen/cmd/internal/cli"
+	"limen/cmd/internal/terminal"
+	"limen/hw/keystore/token"
 	"limen/mrtd"
 	"limen/mrtd/apdu"
 	"limen/mrtd/authn"
 	"limen/mrtd/chipsim"
-	"limen/mrtd/cvc"
 	"limen/mrtd/ec"
 	"limen/mrtd/lds"
 	"limen/mrtd/mrz"
@@ -32,6 +34,8 @@ type chipRead struct {
 	Groups   []int         `help:"Data groups to read." default:"1,2" placeholder:"N,..."`
 	Proof    string        `help:"Which proofs are asked of the chip that it is no copy: every one it bears, one, or none." enum:"every,once,none" default:"every"`
 	Terminal string        `help:"Folder of the inspection system's certificates and key, for the groups that only these open (DG3, DG4)." placeholder:"DIR"`
+	Token    string        `help:"PKCS#11 token that holds the inspection system's key, with --terminal." placeholder:"MODULE.so:LABEL"`
+	PIN      string        `name:"token-pin-file" help:"File with the token's PIN." placeholder:"FILE"`
 	MaxLe    int           `name:"max-le" help:"Longest response data to ask for, in bytes; what reader and chip bear when left out." placeholder:"N"`
 	Out      string        `help:"Write the files read to this folder, for chip simulate and chip verify." placeholder:"DIR"`
 	XML      string        `name:"xml" help:"Write the report in the shape of BSI TR-03135's log." placeholder:"FILE"`
@@ -61,10 +65,11 @@ func (c *chipRead) Run(con *cli.Console) error {
 	if err != nil {
 		return err
 	}
-	options, err := c.options(store)
+	options, done, err := c.options(con, store)
 	if err != nil {
 		return err
 	}
+	defer done()
 	reader, err := openReader(con, c.Reader)
 	if err != nil {
 		return err
@@ -109,23 +114,37 @@ func (c *chipRead) Run(con *cli.Console) error {
 	return nil
 }
 
-// options is how the chip is read.
-func (c *chipRead) options(store *trust.Store) (mrtd.Options, error) {
-	o := mrtd.Options{Groups: c.Groups, MaxLe: c.MaxLe, Proof: map[string]mrtd.Proof{"every": mrtd.ProofEvery, "once": mrtd.ProofOnce, "none": mrtd.ProofNone}[c.Proof]}
+// options is how the chip is read. The caller calls done when it has been.
+func (c *chipRead) options(ctx context.Context, store *trust.Store) (o mrtd.Options, done func(), err error) {
+	o = mrtd.Options{Groups: c.Groups, MaxLe: c.MaxLe, Proof: map[string]mrtd.Proof{"every": mrtd.ProofEvery, "once": mrtd.ProofOnce, "none": mrtd.ProofNone}[c.Proof]}
 	if c.Terminal == "" {
-		return o, nil
+		return o, func() {}, nil
 	}
-	terminal, err := cvc.Load(os.DirFS(c.Terminal), time.Now())
+	cfg := terminal.Config{Folder: c.Terminal}
+	if c.Token != "" {
+		module, label, _ := strings.Cut(c.Token, ":")
+		cfg.Token = &token.Config{Module: module, Label: label}
+	}
+	system, err := terminal.Open(ctx, cfg, c.pin, time.Now())
 	if err != nil {
-		return o, fmt.Errorf("cannot use %s as inspection system: %w", c.Terminal, err)
+		return o, nil, err
 	}
-	o.Terminal = terminal
+	o.Terminal = system
 	o.Vouched = func(files map[lds.Path][]byte) bool {
 		found := authn.Options{}.Examine(authn.Chip{Files: files}, store, time.Now()).Passive
 		return found.Signature.Status == authn.Passed && found.Groups[14].Status == authn.Passed &&
 			(store == nil || found.Chain.Status == authn.Passed)
 	}
-	return o, nil
+	return o, func() { system.Close() }, nil
+}
+
+// pin reads the token's PIN, without the line's end.
+func (c *chipRead) pin() ([]byte, error) {
+	if c.PIN == "" {
+		return nil, errors.New("the token asks for its PIN: name the file that holds it with --token-pin-file")
+	}
+	b, err := os.ReadFile(c.PIN)
+	return bytes.TrimRight(b, "\r\n"), err
 }
 
 // key is what opens the chip, and the printed lines where they were given.
