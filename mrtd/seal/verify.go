@@ -66,7 +66,7 @@ func Verify(s *Seal, signers []*trust.Certificate, store *trust.Store, at time.T
 			continue // two certificates of one name: the key that verifies is the one meant
 		}
 		r.Signature, r.Signer = signature, party(c, algorithm(c))
-		r.judgeChain(s, c, store, at)
+		r.judgeChain(s.claim(), c, store, at)
 		if signature.Status == authn.Passed {
 			break
 		}
@@ -197,10 +197,15 @@ func (s *Seal) judgeSignature(c *trust.Certificate) authn.Verdict {
 	if hash == 0 {
 		return authn.Verdict{Status: authn.Inconclusive, Code: authn.AlgorithmUnknown}
 	}
-	n := orderOctets(c.Key.Curve)
+	return verifyRaw(c.Key, hash, s.signed, s.Signature)
+}
+
+// verifyRaw judges r and s, each as long as the order of the key's curve.
+func verifyRaw(key *trust.PublicKey, hash crypto.Hash, message, signature []byte) authn.Verdict {
+	n := orderOctets(key.Curve)
 	h := hash.New()
-	h.Write(s.signed)
-	if len(s.Signature) != 2*n || !c.Key.Curve.Verify(c.Key.Point, h.Sum(nil), unsigned(s.Signature[:n]), unsigned(s.Signature[n:])) {
+	h.Write(message)
+	if len(signature) != 2*n || !key.Curve.Verify(key.Point, h.Sum(nil), unsigned(signature[:n]), unsigned(signature[n:])) {
 		return authn.Verdict{Status: authn.Failed, Code: SignatureInvalid}
 	}
 	return authn.Verdict{Status: authn.Passed}
