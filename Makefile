@@ -12,10 +12,10 @@ export CGO_ENABLED := 1
 # Whatever is not a result goes to standard error: `make -s demo ARGS="--headless --json"` prints JSON lines alone.
 
 # What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), and what the
-# tests talk to (virtual PC/SC reader, libnfc's tools, a browser).
+# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser).
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin libnfc-examples chromium
+TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium
 
 FUZZTIME ?= 10s
 

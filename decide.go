@@ -1,6 +1,10 @@
 package limen
 
-import "slices"
+import (
+	"slices"
+
+	"limen/mrtd/authn"
+)
 
 // Outcome is where the traveller goes.
 type Outcome string
@@ -61,6 +65,9 @@ func Decide(e Evidence, p Policy) Decision {
 	}
 	for _, r := range p.Mandatory {
 		demand(r, func(c Check) bool { return c.Status == Passed })
+	}
+	for _, r := range p.WherePresent {
+		demand(r, func(c Check) bool { return c.Status == Passed || c.Status == NotPresent })
 	}
 	for _, l := range p.Lookups {
 		if l.Mandatory {
@@ -132,7 +139,8 @@ func advice(code ReasonCode) Recommendation {
 		return RecommendHold
 	case FaceMismatch, FaceSeveral, PortraitNoFace:
 		return RecommendIdentify
-	case NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
+	case ReasonCode(authn.TrustStale), ReasonCode(authn.CRLUnknown), ReasonCode(authn.CRLSignatureInvalid), // the appliance's lists, not the document
+		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
 		return RecommendServe
 	case MRZUnreadable, MRZCheckDigit, CutShort, ChipLost, ChipNoAnswer, ChipReadFailed,
 		FaceNotFound, FaceTooSmall, FaceBlurred, FaceTurned, FaceTooDark, FaceTooBright:

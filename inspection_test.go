@@ -44,13 +44,23 @@ func utopian(t *testing.T) (chipsim.Passport, []string, *trust.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p, lines, trusting(t, authority)
+}
+
+// trusting is a store with an authority's certificate and its revocation list.
+func trusting(t *testing.T, a *specimen.Authority, revoked ...specimen.Revoked) *trust.Store {
+	t.Helper()
 	store := trust.NewStore()
-	csca, err := trust.ParseCertificate(authority.CSCA())
+	crl, err := a.CRL(1, day.AddDate(0, 0, -1), day.AddDate(0, 3, 0), revoked...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.Add(trust.Source{Name: "test", Imported: day}, csca)
-	return p, lines, store
+	for _, b := range [][]byte{a.CSCA(), crl} {
+		if _, err := store.Import("test", b, nil, day); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return store
 }
 
 // fakes are the ports of an inspection of which each can be made to fail.
@@ -205,7 +215,7 @@ func TestInspection(t *testing.T) {
 		{"nothing", func(*crossing) {}, Admit, nil, []string{"pace_not_offered"}},
 		{"no MRZ", func(c *crossing) { c.printed.Lines = []string{"<<<"} }, Refer, []string{"mrz_unreadable"}, nil},
 		{"not for this gate", func(c *crossing) { c.in.Policy.Eligibility.MinimumAge = 99 }, Refer, []string{"not_eligible:age"}, nil},
-		{"expired", func(c *crossing) { c.in.Now = func() time.Time { return day.AddDate(6, 0, 0) } }, Refer, []string{"document_expired"}, []string{"pace_not_offered"}},
+		{"expired", func(c *crossing) { c.in.Now = func() time.Time { return day.AddDate(6, 0, 0) } }, Refer, []string{"document_expired"}, []string{"pace_not_offered", "crl_overdue"}},
 		{"no chip", func(c *crossing) { c.chip.Files = nil }, Refer, []string{"chip_no_answer"}, nil},
 		{"no chip reader", func(c *crossing) { c.in.Chip = nil }, Refer, []string{"chip_reader_unavailable"}, nil},
 		{"chip reader broken", func(c *crossing) { c.ports.cardErr = other }, Refer, []string{"chip_reader_unavailable"}, nil},

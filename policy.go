@@ -16,10 +16,12 @@ type Policy struct {
 	Name             string         `yaml:"name" json:"name"`
 	Eligibility      Eligibility    `yaml:"eligibility" json:"eligibility"`
 	Mandatory        []Requirement  `yaml:"mandatory" json:"mandatory"`
+	WherePresent     []Requirement  `yaml:"where_present" json:"where_present"` // checks that must pass unless the document has nothing to check
 	Face             FacePolicy     `yaml:"face" json:"face"`
 	Lookups          []LookupPolicy `yaml:"lookups" json:"lookups"`
 	Times            Times          `yaml:"times" json:"times"`
 	SeenWithin       time.Duration  `yaml:"seen_within" json:"seen_within"`
+	Trust            TrustPolicy    `yaml:"trust" json:"trust,omitzero"`
 	AcceptDemoModels bool           `yaml:"-" json:"-"` // the site's configuration says so, never the policy
 }
 
@@ -55,6 +57,13 @@ type LookupPolicy struct {
 	Offline   Offline       `yaml:"offline" json:"offline"` // when a mandatory database does not answer
 }
 
+// TrustPolicy says how old what a chain of signatures rests on may be; zero is
+// any age. A chain that rests on something older does not pass.
+type TrustPolicy struct {
+	MaxAge    time.Duration `yaml:"max_age" json:"max_age,omitzero"`         // of the list that vouches for the issuing country
+	CRLMaxAge time.Duration `yaml:"crl_max_age" json:"crl_max_age,omitzero"` // of its revocation list, which must then be there
+}
+
 // Offline is what happens when a mandatory database does not answer.
 type Offline string
 
@@ -80,10 +89,12 @@ func (p Policy) Validate() error {
 	if len(p.Mandatory) == 0 {
 		return fmt.Errorf("mandatory: names no check, so nothing would have to pass; list at least %s", CheckSODSignature)
 	}
-	for i, r := range p.Mandatory {
-		name, _, _ := strings.Cut(string(r), ":")
-		if !slices.Contains(inOrder, CheckName(name)) {
-			return fmt.Errorf("mandatory[%d]: there is no check %q; the checks are %v", i, name, inOrder)
+	for key, list := range map[string][]Requirement{"mandatory": p.Mandatory, "where_present": p.WherePresent} {
+		for i, r := range list {
+			name, _, _ := strings.Cut(string(r), ":")
+			if !slices.Contains(inOrder, CheckName(name)) {
+				return fmt.Errorf("%s[%d]: there is no check %q; the checks are %v", key, i, name, inOrder)
+			}
 		}
 	}
 	if p.Face.FMR <= 0 || p.Face.FMR > 0.01 {
@@ -101,6 +112,11 @@ func (p Policy) Validate() error {
 		}
 		if l.Offline != OfflineRefer && l.Offline != OfflineAccept {
 			return fmt.Errorf("lookups[%d].offline: %q is neither %q nor %q", i, l.Offline, OfflineRefer, OfflineAccept)
+		}
+	}
+	for key, d := range map[string]time.Duration{"max_age": p.Trust.MaxAge, "crl_max_age": p.Trust.CRLMaxAge} {
+		if d < 0 {
+			return fmt.Errorf("trust.%s: is less than zero; leave it out for any age", key)
 		}
 	}
 	for key, d := range map[string]time.Duration{"inspection": p.Times.Inspection, "chip_wait": p.Times.ChipWait, "chip_read": p.Times.ChipRead, "face": p.Times.Face} {

@@ -263,7 +263,7 @@ func TestOtherSignersOfTheCSCAAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := try(sod, sod.Signers[0], ds, doc.store, check)
+		a := judge{store: doc.store, at: check}.try(sod, sod.Signers[0], ds)
 		if got := a.chain.String(); got != "failed signer_key_usage" {
 			t.Errorf("%s: got %s, want failed signer_key_usage", ds.Subject, got)
 		}

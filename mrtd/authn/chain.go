@@ -8,16 +8,36 @@ import (
 	"limen/mrtd/trust"
 )
 
-// judgeChain finds the CSCA certificate whose key signed the signer's, and
-// judges both (Doc 9303-11, 5.1.1; Doc 9303-12, 7.1). A document signer is
+// chain finds the CSCA certificate whose key signed the signer's, and judges
+// both (Doc 9303-11, 5.1.1; Doc 9303-12, 7.1 and D.1). A document signer is
 // always issued by a CSCA itself; a link certificate of the store stands for
 // the CSCA whose key it carries, so no longer path has to be climbed.
-func (a *attempt) judgeChain(store *trust.Store, at time.Time) {
+func (j judge) chain(a *attempt) {
 	a.chain = Verdict{Status: Failed, Code: CSCAUnknown}
-	if store == nil {
+	if j.store == nil {
 		return
 	}
-	for _, csca := range store.Find(a.ds.Issuer.Raw, a.ds.AuthorityKeyID) {
+	j.findCSCA(a)
+	if a.csca == nil {
+		return
+	}
+	if a.chain.Status == Passed {
+		a.chain = j.signer(a)
+	}
+	if a.chain.Status == Passed {
+		a.chain = j.documentType(a)
+	}
+	j.revocation(a)
+	if a.ds.Algorithm.Hash == crypto.SHA1 {
+		a.note(HashAlgorithmWeak, "signer")
+	}
+	if a.chain.Status == Passed {
+		a.chain = j.age(a)
+	}
+}
+
+func (j judge) findCSCA(a *attempt) {
+	for _, csca := range j.store.Find(a.ds.Issuer.Raw, a.ds.AuthorityKeyID) {
 		v := signatureVerdict(a.ds.VerifySignatureBy(csca), CSCASignatureInvalid)
 		if v.Status != Passed {
 			// Of several CSCAs of one name, one whose key is not the one named is
@@ -34,12 +54,6 @@ func (a *attempt) judgeChain(store *trust.Store, at time.Time) {
 		if v.Status == Passed {
 			break
 		}
-	}
-	if a.chain.Status == Passed {
-		a.chain = a.judgeSigner(at)
-	}
-	if a.csca != nil && a.ds.Algorithm.Hash == crypto.SHA1 {
-		a.notes = append(a.notes, Note{HashAlgorithmWeak, "signer"})
 	}
 }
 
@@ -67,7 +81,7 @@ func judgeValidity(ds, csca *trust.Certificate) Verdict {
 // Extended key usage is for other signers of the same CSCA, of master lists,
 // visas and seals; a document signer has none (Doc 9303-12, table 6). Version 1
 // and other early certificates lack key usage altogether.
-func (a *attempt) judgeSigner(at time.Time) Verdict {
+func (j judge) signer(a *attempt) Verdict {
 	switch {
 	case a.ds.HasKeyUsage && a.ds.KeyUsage&trust.DigitalSignature == 0,
 		a.ds.HasConstraints && a.ds.CA, len(a.ds.ExtendedKeyUsage) > 0:
@@ -75,17 +89,17 @@ func (a *attempt) judgeSigner(at time.Time) Verdict {
 	case len(a.ds.UnreadExtensions) > 0: // RFC 5280, 4.2: what is critical and not understood is refused
 		return Verdict{Status: Failed, Code: SignerKeyUsage, Subject: "critical_extension"}
 	case !a.ds.HasKeyUsage:
-		a.notes = append(a.notes, Note{Code: SignerKeyUsageAbsent})
+		a.note(SignerKeyUsageAbsent, "")
 	}
 	signed := a.info.SigningTime
 	if signed.IsZero() {
-		a.notes = append(a.notes, Note{Code: SigningTimeAbsent})
-		signed = at
+		a.note(SigningTimeAbsent, "")
+		signed = j.at
 	} else {
 		if !a.ds.PrivateKeyUntil.IsZero() && signed.After(a.ds.PrivateKeyUntil.Add(clockGrace)) {
-			a.notes = append(a.notes, Note{Code: SignerKeyPeriodExceeded})
+			a.note(SignerKeyPeriodExceeded, "")
 		}
-		if signed.After(at.Add(clockGrace)) { // a time to come is no time it signed at
+		if signed.After(j.at.Add(clockGrace)) { // a time to come is no time it signed at
 			return Verdict{Status: Failed, Code: SignerNotYetValid, Subject: "signing_time"}
 		}
 	}
@@ -94,8 +108,12 @@ func (a *attempt) judgeSigner(at time.Time) Verdict {
 		return Verdict{Status: Failed, Code: SignerNotYetValid}
 	case signed.After(a.ds.NotAfter):
 		return Verdict{Status: Failed, Code: SignerExpired}
-	case at.After(a.ds.NotAfter):
-		a.notes = append(a.notes, Note{Code: SignerExpiredSince})
+	case j.at.After(a.ds.NotAfter):
+		if j.document.valid && j.at.After(a.ds.NotAfter.Add(clockGrace)) {
+			return Verdict{Status: Failed, Code: SigningTimeUnproven}
+		}
+		a.note(SignerExpiredSince, "")
+		a.note(SigningTimeUnproven, "")
 	}
 	return Verdict{Status: Passed}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"limen/mrtd/lds"
@@ -16,8 +17,8 @@ import (
 // when Signature, Chain and the group's own verdict have all passed, and not
 // by any of them alone.
 type Result struct {
-	Signature Verdict         // EF.SOD is signed by the signer it carries
-	Chain     Verdict         // the signer is one of a CSCA in the store
+	Signature Verdict         // EF.SOD is signed by the signer it names
+	Chain     Verdict         // the signer is one of a CSCA in the store, and not revoked
 	Groups    map[int]Verdict // of every group that was read, or whose hash is signed
 
 	Signer        Party
@@ -29,7 +30,20 @@ type Result struct {
 	// from then to the check. Both are zero where no CSCA was found.
 	TrustDate time.Time
 	TrustAge  time.Duration
-	Notes     []Note
+	// CRLDate is when the revocation list that was looked into was made, and
+	// CRLAge the time from then to the check; zero where there was none.
+	CRLDate    time.Time
+	CRLAge     time.Duration
+	Deviations []trust.Deviation // known faults of such documents, as their state published them
+	Notes      []Note
+}
+
+// Options are how old what a chain rests on may be; zero is any age. A chain
+// that rests on something older, or where a limit is set on no revocation list
+// at all, is inconclusive.
+type Options struct {
+	MaxTrustAge time.Duration // of the list or import that vouches for the CSCA
+	MaxCRLAge   time.Duration // of the CSCA's revocation list, since it was made
 }
 
 // Party is a certificate's holder. It names an authority, not a person.
@@ -46,17 +60,22 @@ type Party struct {
 // PassiveFile is Passive for the bytes of EF.SOD as read; none of them means
 // there is no such file.
 func PassiveFile(sod []byte, groups map[int][]byte, store *trust.Store, at time.Time) Result {
+	return Options{}.PassiveFile(sod, groups, store, at)
+}
+
+// PassiveFile is the function PassiveFile within limits of age.
+func (o Options) PassiveFile(sod []byte, groups map[int][]byte, store *trust.Store, at time.Time) Result {
 	if len(sod) == 0 {
-		return Passive(nil, groups, store, at)
+		return o.Passive(nil, groups, store, at)
 	}
 	parsed, err := lds.ParseSOD(sod)
 	if err != nil {
-		r := Passive(nil, groups, store, at)
+		r := o.Passive(nil, groups, store, at)
 		r.Signature = Verdict{Status: Failed, Code: SODMalformed}
 		r.Chain = Verdict{Status: NotPerformed, Code: SODMalformed}
 		return r
 	}
-	return Passive(parsed, groups, store, at)
+	return o.Passive(parsed, groups, store, at)
 }
 
 // Passive authenticates groups, the whole files read by data group number,
@@ -64,11 +83,20 @@ func PassiveFile(sod []byte, groups map[int][]byte, store *trust.Store, at time.
 //
 // The signer's certificate is judged at the signing time EF.SOD states and at
 // the time of the check where it states none: a signer signs for about three
-// months, its certificate lasts as long as the documents (Doc 9303-12, 4.2),
-// and one that has expired since is a note. The CSCA is judged at the start of the signer's
-// certificate. A stated time is the signer's word: whoever holds an
-// expired signer's key could state an old one.
+// months, its certificate lasts as long as the documents (Doc 9303-12, 4.1.1).
+// The CSCA is judged at the start of the signer's certificate.
+//
+// A stated time is the signer's word: whoever holds the key of a signer that
+// has expired could state an old one. Doc 9303-12, D.1.1.3 therefore judges
+// the certificate at the time of the check. A document that, by DG1, is still
+// valid while its signer is not fails here too; where the document itself has
+// expired, or does not say, the signer's end is a note.
 func Passive(sod *lds.SOD, groups map[int][]byte, store *trust.Store, at time.Time) Result {
+	return Options{}.Passive(sod, groups, store, at)
+}
+
+// Passive is the function Passive within limits of age.
+func (o Options) Passive(sod *lds.SOD, groups map[int][]byte, store *trust.Store, at time.Time) Result {
 	r := Result{Groups: map[int]Verdict{}}
 	if sod == nil || sod.SignedData == nil {
 		r.Signature = Verdict{Status: NotPresent, Code: SODAbsent}
@@ -79,7 +107,11 @@ func Passive(sod *lds.SOD, groups map[int][]byte, store *trust.Store, at time.Ti
 		return r
 	}
 	r.judgeGroups(sod, groups)
-	r.judgeSignatures(sod, store, at)
+	j := judge{Options: o, store: store, at: at}
+	if r.Groups[1].Status == Passed {
+		j.document = documentOf(groups[1], at)
+	}
+	r.judgeSignatures(sod, j)
 	return r
 }
 
@@ -119,17 +151,28 @@ func judgeGroup(sod *lds.SOD, n int, b []byte) Verdict {
 	return Verdict{Status: Passed, Subject: groupName(n)}
 }
 
+// judge is what signers are judged by.
+type judge struct {
+	Options
+	store    *trust.Store
+	at       time.Time
+	document document
+}
+
 // attempt is one signer of EF.SOD under one certificate.
 type attempt struct {
 	signature, chain Verdict
 	info             trust.SignerInfo
 	ds, csca         *trust.Certificate
+	crl              *trust.CRL
 	notes            []Note
 }
 
+func (a *attempt) note(code Code, subject string) { a.notes = append(a.notes, Note{code, subject}) }
+
 // judgeSignatures keeps the attempt that got furthest: a message with several
 // signers, or several certificates, is authentic if one pair of them is.
-func (r *Result) judgeSignatures(sod *lds.SOD, store *trust.Store, at time.Time) {
+func (r *Result) judgeSignatures(sod *lds.SOD, j judge) {
 	best := attempt{
 		signature: Verdict{Status: Failed, Code: SignerMissing},
 		chain:     Verdict{Status: NotPerformed, Code: SignerMissing},
@@ -139,23 +182,45 @@ func (r *Result) judgeSignatures(sod *lds.SOD, store *trust.Store, at time.Time)
 		best.signature.Code, best.chain.Code = SignerMalformed, SignerMalformed
 	}
 	for _, info := range sod.Signers {
-		for _, c := range candidates(&info, certificates) {
-			a := try(sod, info, c, store, at)
+		named, err := candidates(&info, certificates, j.store)
+		if err != nil { // the store could not be read: the signer may be in it
+			best.signature, best.chain = Verdict{Inconclusive, SignerMissing, "trust_store"}, Verdict{NotPerformed, SignerMissing, "trust_store"}
+		}
+		for _, c := range named {
+			a := j.try(sod, info, c.Certificate)
+			if c.stored {
+				a.note(SignerFromStore, "")
+			}
 			if best.ds == nil || rank(a) > rank(best) {
 				best = a
 			}
 		}
 	}
+	r.keep(best, j)
+}
+
+func (r *Result) keep(best attempt, j judge) {
 	r.Signature, r.Chain = best.signature, best.chain
 	r.Notes = append(r.Notes, best.notes...)
 	r.SigningTime = best.info.SigningTime
+	if best.crl != nil {
+		r.CRLDate, r.CRLAge = best.crl.ThisUpdate, j.at.Sub(best.crl.ThisUpdate)
+	}
 	if best.ds != nil {
 		r.Signer = party(best.ds, algorithmOf(best.info))
+		if j.store != nil {
+			r.Deviations = j.store.Deviations(best.ds, j.document.code, j.document.number, r.SigningTime)
+		}
+	}
+	for _, d := range r.Deviations {
+		if n := (Note{KnownDeviation, d.String()}); !slices.Contains(r.Notes, n) {
+			r.Notes = append(r.Notes, n)
+		}
 	}
 	if best.csca != nil {
 		r.CSCA = party(best.csca, best.ds.Algorithm.String())
-		if r.TrustDate = store.Date(best.csca); !r.TrustDate.IsZero() {
-			r.TrustAge = at.Sub(r.TrustDate)
+		if r.TrustDate = j.store.Date(best.csca); !r.TrustDate.IsZero() {
+			r.TrustAge = j.at.Sub(r.TrustDate)
 		}
 	}
 }
@@ -186,31 +251,48 @@ func embedded(sod *lds.SOD) (out []*trust.Certificate, malformed bool) {
 	return out, malformed
 }
 
-// candidates are the certificates the signer names, or all of them where it
-// names none of them: issuers have written another form of their own name. The
-// signature tells which certificate is meant.
-func candidates(info *trust.SignerInfo, all []*trust.Certificate) []*trust.Certificate {
-	var named []*trust.Certificate
-	for _, c := range all {
-		if info.Identifies(c) {
-			named = append(named, c)
-		}
-	}
-	if len(named) > 0 {
-		return named
-	}
-	return all
+// candidate is a certificate that may be a signer's.
+type candidate struct {
+	*trust.Certificate
+	stored bool // not EF.SOD's own
 }
 
-func try(sod *lds.SOD, info trust.SignerInfo, ds *trust.Certificate, store *trust.Store, at time.Time) attempt {
+// candidates are the certificates the signer names: those of EF.SOD, else
+// those of the store. Where it names none of either they are all of EF.SOD's:
+// issuers have written another form of their own name. The signature tells
+// which certificate is meant.
+func candidates(info *trust.SignerInfo, all []*trust.Certificate, store *trust.Store) ([]candidate, error) {
+	var named, rest []candidate
+	for _, c := range all {
+		if info.Identifies(c) {
+			named = append(named, candidate{c, false})
+		} else {
+			rest = append(rest, candidate{c, false})
+		}
+	}
+	var err error
+	if len(named) == 0 && store != nil {
+		var stored []*trust.Certificate
+		stored, err = store.FindSigners(info)
+		for _, c := range stored {
+			named = append(named, candidate{c, true})
+		}
+	}
+	if len(named) == 0 {
+		return rest, err
+	}
+	return named, err
+}
+
+func (j judge) try(sod *lds.SOD, info trust.SignerInfo, ds *trust.Certificate) attempt {
 	a := attempt{info: info, ds: ds, signature: signatureVerdict(sod.Verify(info, ds), SODSignatureInvalid)}
 	if !info.Identifies(ds) {
-		a.notes = append(a.notes, Note{Code: SignerIdentifierMismatch})
+		a.note(SignerIdentifierMismatch, "")
 	}
 	if info.Digest == crypto.SHA1 || info.Algorithm.Hash == crypto.SHA1 {
-		a.notes = append(a.notes, Note{HashAlgorithmWeak, "signature"})
+		a.note(HashAlgorithmWeak, "signature")
 	}
-	a.judgeChain(store, at)
+	j.chain(&a)
 	return a
 }
 

@@ -168,18 +168,39 @@ func List(b []byte) ([]TLV, error) {
 	return out, nil
 }
 
-// Find returns the first child with the tag, and whether there is one.
-func (t TLV) Find(tag Tag) (TLV, bool) {
-	children, err := t.Children()
-	if err != nil {
-		return TLV{}, false
-	}
-	for _, c := range children {
-		if c.Tag == tag {
-			return c, true
+// AtMost is Children for an element that has no more than n of them. A list of
+// elements of two octets would otherwise take thirty times its own memory.
+func (t TLV) AtMost(n int) ([]TLV, error) {
+	var out []TLV
+	for b := t.Value; len(b) > 0; {
+		if len(out) == n {
+			return nil, fmt.Errorf("ber: more than %d elements in tag %X", n, t.Tag)
 		}
+		child, rest, err := Next(b)
+		if err != nil {
+			return nil, err
+		}
+		out, b = append(out, child), rest
 	}
-	return TLV{}, false
+	return out, nil
+}
+
+// Find returns the first child with the tag, and whether there is one; there
+// is none in a value that does not parse.
+func (t TLV) Find(tag Tag) (TLV, bool) {
+	var found TLV
+	ok := false
+	for b := t.Value; len(b) > 0; {
+		child, rest, err := Next(b)
+		if err != nil {
+			return TLV{}, false
+		}
+		if !ok && child.Tag == tag {
+			found, ok = child, true
+		}
+		b = rest
+	}
+	return found, ok
 }
 
 // Octets returns the content of an octet string, joining the segments of a

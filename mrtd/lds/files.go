@@ -79,9 +79,9 @@ func FileByPath(p Path) (File, bool) {
 }
 
 // EveryFile lists all files of this table: those of the master file, EF.COM,
-// EF.SOD, DG1 to DG16.
+// EF.SOD, EF.CVCA, DG1 to DG16.
 func EveryFile() []File {
-	files := []File{EFATRInfo, EFDIR, EFCardAccess, EFCardSecurity, EFCOM, EFSOD}
+	files := []File{EFATRInfo, EFDIR, EFCardAccess, EFCardSecurity, EFCOM, EFSOD, EFCVCA}
 	for n := 1; n <= 16; n++ {
 		f, _ := FileOfGroup(n)
 		files = append(files, f)

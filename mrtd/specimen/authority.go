@@ -1,6 +1,8 @@
 package specimen
 
 import (
+	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/sha1"
 	"errors"
@@ -20,6 +22,7 @@ type Profile struct {
 	CSCA    KeyKind
 	DS      KeyKind
 	From    time.Time // start of both certificates; the CSCA's lasts 15 years, the signer's 10
+	Name    string    // of the CSCA; "" is "CSCA"
 }
 
 // DefaultProfile is Utopia with the keys most states use now, from a time.
@@ -39,6 +42,7 @@ type Authority struct {
 	ds      *key
 	cscaDER []byte
 	dsDER   []byte
+	keyID   []byte // of an impostor: the CSCA's whose place it takes
 }
 
 // NewAuthority makes keys and certificates from random; the same bytes make the same authority.
@@ -54,7 +58,7 @@ func NewAuthority(p Profile, random io.Reader) (*Authority, error) {
 	if a.ds, err = newKey(p.DS, random); err != nil {
 		return nil, fmt.Errorf("cannot make the document signer's key: %w", err)
 	}
-	if a.cscaDER, err = a.certify(certificate{subject: a.name("CSCA"), key: a.csca, years: 15, ca: true}); err != nil {
+	if a.cscaDER, err = a.certify(certificate{subject: a.cscaName(), key: a.csca, years: 15, ca: true}); err != nil {
 		return nil, fmt.Errorf("cannot make the CSCA's certificate: %w", err)
 	}
 	if a.dsDER, err = a.certify(certificate{subject: a.name("Document Signer"), key: a.ds, years: 10, documents: true}); err != nil {
@@ -72,30 +76,26 @@ func (a *Authority) Signer() []byte { return slices.Clone(a.dsDER) }
 // Link is a link certificate, DER: the key of the authority that follows,
 // signed with this one's (Doc 9303-12, 4.1).
 func (a *Authority) Link(next *Authority) ([]byte, error) {
-	return a.certify(certificate{subject: next.name("CSCA"), key: next.csca, years: 10, ca: true})
+	return a.certify(certificate{subject: next.cscaName(), key: next.csca, years: 10, ca: true})
 }
 
 // MasterList signs a list of certificates (Doc 9303-12, 9) with a master list
 // signer this authority certifies.
 func (a *Authority) MasterList(signed time.Time, certificates ...[]byte) ([]byte, error) {
-	signer, err := newKey(a.profile.DS, a.random)
-	if err != nil {
-		return nil, err
-	}
-	der, err := a.certify(certificate{subject: a.name("Master List Signer"), key: signer, years: 5, usage: "2.23.136.1.1.3"})
-	if err != nil {
-		return nil, err
-	}
 	content := ber.Encode(ber.Sequence, ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, certificates...))
-	return signMessage("2.23.136.1.1.2", content, signer, der, signed, a.cscaDER)
+	return a.SignedList("2.23.136.1.1.2", "2.23.136.1.1.3", "Master List Signer", content, signed)
 }
 
-func (a *Authority) name(common string) []byte {
+func (a *Authority) name(common string) []byte { return nameOf(a.profile.Country, common) }
+
+func (a *Authority) cscaName() []byte { return a.name(cmp.Or(a.profile.Name, "CSCA")) }
+
+func nameOf(country, common string) []byte {
 	part := func(oid string, tag ber.Tag, value string) []byte {
 		return ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oid), ber.Encode(tag, []byte(value))))
 	}
 	return ber.Encode(ber.Sequence,
-		part("2.5.4.6", ber.PrintableString, a.profile.Country),
+		part("2.5.4.6", ber.PrintableString, country),
 		part("2.5.4.10", ber.UTF8String, "Specimen Authority"),
 		part("2.5.4.3", ber.UTF8String, common))
 }
@@ -106,10 +106,12 @@ type certificate struct {
 	key       *key
 	years     int
 	ca        bool
-	documents bool     // a document signer: says which documents it signs
-	usage     string   // extended key usage, "" for none
-	types     []string // of documents it signs; nil is passports for a document signer, else none
-	serial    *big.Int // nil for one at random
+	documents bool   // a document signer: says which documents it signs
+	usage     string // extended key usage, "" for none
+
+	from, until time.Time // zero: from the profile's start, for years
+	types       []string  // of documents it signs; nil is passports for a document signer, else none
+	serial      *big.Int  // nil: one of randomness
 }
 
 // certify signs a certificate with the CSCA's key (Doc 9303-12, 7.1).
@@ -119,17 +121,22 @@ func (a *Authority) certify(c certificate) ([]byte, error) {
 		return nil, fmt.Errorf("source of randomness: %w", err)
 	}
 	serial[0] = serial[0]&0x7F | 0x40
-	number := new(big.Int).SetBytes(serial)
-	if c.serial != nil {
-		number = c.serial
+	if c.serial == nil {
+		c.serial = new(big.Int).SetBytes(serial)
+	}
+	if c.from.IsZero() {
+		c.from = a.profile.From
+	}
+	if c.until.IsZero() {
+		c.until = c.from.AddDate(c.years, 0, 0)
 	}
 	info, _ := c.key.publicKey()
 	tbs := ber.Encode(ber.Sequence,
 		ber.Encode(0xA0, ber.EncodeInt(big.NewInt(2))),
-		ber.EncodeInt(number),
+		ber.EncodeInt(c.serial),
 		a.csca.algorithm(),
-		a.name("CSCA"),
-		ber.Encode(ber.Sequence, encodeTime(a.profile.From), encodeTime(a.profile.From.AddDate(c.years, 0, 0))),
+		a.cscaName(),
+		ber.Encode(ber.Sequence, encodeTime(c.from), encodeTime(c.until)),
 		c.subject,
 		info,
 		ber.Encode(0xA3, ber.Encode(ber.Sequence, a.extensions(c)...)))
@@ -145,32 +152,20 @@ func (a *Authority) certify(c certificate) ([]byte, error) {
 }
 
 func (a *Authority) extensions(c certificate) [][]byte {
-	extension := func(oid string, critical bool, value []byte) []byte {
-		var flag []byte
-		if critical {
-			flag = ber.Encode(ber.Boolean, []byte{0xFF})
-		}
-		return ber.Encode(ber.Sequence, ber.EncodeOID(oid), flag, ber.Encode(ber.OctetString, value))
-	}
-	identifier := func(k *key) []byte { // RFC 5280, 4.2.1.2, method 1
-		_, bits := k.publicKey()
-		sum := sha1.Sum(bits)
-		return sum[:]
-	}
 	usage := []byte{7, 0x80} // digitalSignature
 	if c.ca {
 		usage = []byte{1, 0x06} // keyCertSign, cRLSign
 	}
-	period := a.profile.From.AddDate(0, 3, 0)
+	period := c.from.AddDate(0, 3, 0)
 	if c.ca {
-		period = a.profile.From.AddDate(4, 0, 0)
+		period = c.from.AddDate(4, 0, 0)
 	}
 	out := [][]byte{
-		extension("2.5.29.14", false, ber.Encode(ber.OctetString, identifier(c.key))),
-		extension("2.5.29.35", false, ber.Encode(ber.Sequence, ber.Encode(0x80, identifier(a.csca)))),
+		extension("2.5.29.14", false, ber.Encode(ber.OctetString, a.identifier(c.key))),
+		extension("2.5.29.35", false, ber.Encode(ber.Sequence, ber.Encode(0x80, a.identifier(a.csca)))),
 		extension("2.5.29.15", true, ber.Encode(ber.BitString, usage)),
 		extension("2.5.29.16", false, ber.Encode(ber.Sequence,
-			ber.Encode(0x80, generalized(a.profile.From)), ber.Encode(0x81, generalized(period)))),
+			ber.Encode(0x80, generalized(c.from)), ber.Encode(0x81, generalized(period)))),
 	}
 	if c.ca {
 		out = append(out, extension("2.5.29.19", true, ber.Encode(ber.Sequence,
@@ -181,15 +176,39 @@ func (a *Authority) extensions(c certificate) [][]byte {
 		types = []string{"P"}
 	}
 	if len(types) > 0 {
-		var set [][]byte
-		for _, t := range types {
-			set = append(set, ber.Encode(ber.PrintableString, []byte(t)))
-		}
-		out = append(out, extension("2.23.136.1.1.6.2", false, ber.Encode(ber.Sequence, ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, set...))))
+		out = append(out, extension("2.23.136.1.1.6.2", false, ber.Encode(ber.Sequence,
+			ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, printables(types)...))))
 	}
 	if c.usage != "" {
 		out = append(out, extension("2.5.29.37", true, ber.Encode(ber.Sequence, ber.EncodeOID(c.usage))))
 	}
+	return out
+}
+
+func extension(oid string, critical bool, value []byte) []byte {
+	var flag []byte
+	if critical {
+		flag = ber.Encode(ber.Boolean, []byte{0xFF})
+	}
+	return ber.Encode(ber.Sequence, ber.EncodeOID(oid), flag, ber.Encode(ber.OctetString, value))
+}
+
+// identifier is a key's identifier (RFC 5280, 4.2.1.2, method 1).
+func (a *Authority) identifier(k *key) []byte {
+	if k == a.csca && a.keyID != nil {
+		return a.keyID
+	}
+	_, bits := k.publicKey()
+	sum := sha1.Sum(bits)
+	return sum[:]
+}
+
+func printables(list []string) [][]byte {
+	out := make([][]byte, len(list))
+	for i, s := range list {
+		out[i] = ber.Encode(ber.PrintableString, []byte(s))
+	}
+	slices.SortFunc(out, bytes.Compare)
 	return out
 }
 

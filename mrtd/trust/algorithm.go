@@ -151,12 +151,15 @@ func parseAlgorithm(t ber.TLV) (Algorithm, error) {
 	return Algorithm{OID: oid}, nil
 }
 
+// maxAlgorithm is more than an AlgorithmIdentifier or the parameters of RSA-PSS have fields.
+const maxAlgorithm = 8
+
 // identifier splits an AlgorithmIdentifier; absent and NULL parameters are a zero TLV.
 func identifier(t ber.TLV) (string, ber.TLV, error) {
 	if t.Tag != ber.Sequence {
 		return "", ber.TLV{}, fmt.Errorf("tag %X where an algorithm identifier belongs", t.Tag)
 	}
-	parts, err := t.Children()
+	parts, err := t.AtMost(maxAlgorithm)
 	if err != nil {
 		return "", ber.TLV{}, err
 	}
@@ -182,7 +185,7 @@ func parsePSS(parameters ber.TLV) (Algorithm, error) {
 		return a, nil
 	}
 	a.Hash, a.MGF = crypto.SHA1, crypto.SHA1
-	fields, err := parameters.Children()
+	fields, err := parameters.AtMost(maxAlgorithm)
 	if err != nil {
 		return Algorithm{}, fmt.Errorf("RSA-PSS parameters: %w", err)
 	}

@@ -7,26 +7,33 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
+	"strings"
 )
 
-// A store's folder holds each certificate as <sha256>.cer and index.json,
-// which names the sources and which certificates came from which. A
-// certificate the index does not name is not trusted.
+// A store's folder holds each certificate as <sha256>.cer, revocation list as
+// .crl, deviation list as .dvl, document signers in packs as .dsc, and
+// index.json, which names the sources and what came from which. What the index
+// does not name is not trusted. Version 1 knew certificates only.
 const (
 	indexName    = "index.json"
-	indexVersion = 1
+	indexVersion = 2
 	maxIndex     = 64 << 20
+
+	certificateSuffix = ".cer"
+	crlSuffix         = ".crl"
+	deviationsSuffix  = ".dvl"
 )
 
 type index struct {
 	Version      int              `json:"version"`
 	Sources      []Source         `json:"sources"`
 	Certificates map[string][]int `json:"certificates"` // sha256 to indices of sources
+	CRLs         map[string]int   `json:"crls,omitempty"`
+	Deviations   map[string]int   `json:"deviation_lists,omitempty"`
+	Signers      []*pack          `json:"signers,omitempty"`
 }
 
 // Open reads the store of a folder. A folder that is absent or empty is an
@@ -55,82 +62,98 @@ func (s *Store) load(b []byte) error {
 	if err := json.Unmarshal(b, &idx); err != nil {
 		return fmt.Errorf("%s: %w", indexName, err)
 	}
-	if idx.Version != indexVersion {
-		return fmt.Errorf("%s is of version %d, this system reads %d", indexName, idx.Version, indexVersion)
+	if idx.Version < 1 || idx.Version > indexVersion {
+		return fmt.Errorf("%s is of version %d, this system reads 1 to %d", indexName, idx.Version, indexVersion)
 	}
 	s.sources = idx.Sources
-	for _, name := range slices.Sorted(maps.Keys(idx.Certificates)) {
+	for _, name := range sortedKeys(idx.Certificates) {
 		sources := idx.Certificates[name]
 		if len(sources) == 0 || slices.Min(sources) < 0 || slices.Max(sources) >= len(s.sources) {
 			return fmt.Errorf("%s: certificate %s has no source", indexName, name)
 		}
-		if digest, err := hex.DecodeString(name); err != nil || len(digest) != sha256.Size {
-			return fmt.Errorf("%s: %q is no SHA-256", indexName, name)
-		}
-		der, err := os.ReadFile(filepath.Join(s.dir, name+".cer"))
+		der, err := s.read(name, certificateSuffix)
 		if err != nil {
 			return err
 		}
 		c, err := ParseCertificate(der)
 		if err != nil {
-			return fmt.Errorf("%s.cer: %w", name, err)
-		}
-		if hex.EncodeToString(c.digest[:]) != name {
-			return fmt.Errorf("%s.cer has been changed: its SHA-256 is %x", name, c.digest)
+			return fmt.Errorf("%s%s: %w", name, certificateSuffix, err)
 		}
 		s.insert(&anchor{c, sources})
 	}
+	return s.loadLists(idx)
+}
+
+func (s *Store) loadLists(idx index) error {
+	for _, name := range sortedKeys(idx.CRLs) {
+		der, err := s.read(name, crlSuffix)
+		if err != nil {
+			return err
+		}
+		l, err := ParseCRL(der)
+		if err != nil {
+			return fmt.Errorf("%s%s: %w", name, crlSuffix, err)
+		}
+		s.crls[l.Issuer.key] = &heldCRL{CRL: l, source: idx.CRLs[name]}
+	}
+	for _, name := range sortedKeys(idx.Deviations) {
+		b, err := s.read(name, deviationsSuffix)
+		if err != nil {
+			return err
+		}
+		l, err := openDeviationList(b)
+		if err != nil {
+			return fmt.Errorf("%s%s: %w", name, deviationsSuffix, err)
+		}
+		s.deviations[l.Signer.Subject.key] = &heldDeviations{l, idx.Deviations[name]}
+	}
+	for _, p := range idx.Signers {
+		if digest, err := hex.DecodeString(p.Name); err != nil || len(digest) != sha256.Size {
+			return fmt.Errorf("%s: %q is no SHA-256", indexName, p.Name)
+		}
+	}
+	s.signers.packs = idx.Signers
 	return nil
 }
 
-// Import takes a file's bytes: a master list, which root must vouch for (see
-// VerifyMasterList), or certificates in DER or PEM, for which the caller
-// vouches and root is not looked at. at is the day of import. A store of a
-// folder is written before Import returns.
-func (s *Store) Import(name string, b []byte, root *Certificate, at time.Time) (Counts, error) {
-	digest := sha256.Sum256(b)
-	from := Source{Name: name, SHA256: hex.EncodeToString(digest[:]), Imported: at.UTC().Truncate(time.Second)}
-	certificates, err := ParseCertificates(b)
-	var list MasterList
+// read reads a file that is named by its SHA-256.
+func (s *Store) read(name, suffix string) ([]byte, error) {
+	if digest, err := hex.DecodeString(name); err != nil || len(digest) != sha256.Size {
+		return nil, fmt.Errorf("%s: %q is no SHA-256", indexName, name)
+	}
+	b, err := os.ReadFile(filepath.Join(s.dir, name+suffix))
 	if err != nil {
-		// What is signed data is meant as a list, and judged as one.
-		if _, cms := ParseSignedData(b); cms != nil {
-			return Counts{}, fmt.Errorf("cannot import %s: neither a certificate (%v) nor a master list (%v)", name, err, cms)
-		}
-		if list, err = VerifyMasterList(b, root); err != nil {
-			return Counts{}, fmt.Errorf("cannot import %s: %w", name, err)
-		}
-		certificates = list.Certificates
-		from.MasterList, from.Signed, from.Signer = true, list.SigningTime.UTC(), list.Signer.Subject.String()
+		return nil, err
 	}
-	n := s.Add(from, certificates...)
-	n.Duplicates += list.Duplicates
-	n.Unreadable += len(list.Unreadable)
-	n.Total += list.Duplicates + len(list.Unreadable)
-	s.sources[len(s.sources)-1].Counts = n
-	if s.dir != "" {
-		if err := s.save(); err != nil {
-			return Counts{}, fmt.Errorf("cannot store %s: %w", name, err)
-		}
+	if digest := sha256.Sum256(b); hex.EncodeToString(digest[:]) != name {
+		return nil, fmt.Errorf("%s%s has been changed: its SHA-256 is %x", name, suffix, digest)
 	}
-	return n, nil
+	return b, nil
 }
 
-// save writes the certificates first and the index last, each whole or not at
-// all: an interrupted import leaves the store as it was.
+// save writes what is new first and the index last, each whole or not at all:
+// an interrupted import leaves the store as it was. What the index no longer
+// names goes last.
 func (s *Store) save() error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
-	idx := index{indexVersion, s.sources, map[string][]int{}}
+	idx := index{indexVersion, s.sources, map[string][]int{}, map[string]int{}, map[string]int{}, s.signers.packs}
 	for _, a := range s.anchors {
-		name := hex.EncodeToString(a.digest[:])
-		idx.Certificates[name] = a.sources
-		path := filepath.Join(s.dir, name+".cer")
-		if _, err := os.Stat(path); err == nil {
-			continue
+		idx.Certificates[hex.EncodeToString(a.digest[:])] = a.sources
+		if err := s.keep(a.digest, certificateSuffix, a.Raw); err != nil {
+			return err
 		}
-		if err := writeWhole(path, a.Raw); err != nil {
+	}
+	for _, h := range s.crls {
+		idx.CRLs[hex.EncodeToString(h.digest[:])] = h.source
+		if err := s.keep(h.digest, crlSuffix, h.Raw); err != nil {
+			return err
+		}
+	}
+	for _, h := range s.deviations {
+		idx.Deviations[hex.EncodeToString(h.digest[:])] = h.source
+		if err := s.keep(h.digest, deviationsSuffix, h.raw); err != nil {
 			return err
 		}
 	}
@@ -138,7 +161,37 @@ func (s *Store) save() error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(s.dir, indexName), b)
+	if err := writeWhole(filepath.Join(s.dir, indexName), b); err != nil {
+		return err
+	}
+	s.sweep(idx)
+	return nil
+}
+
+func (s *Store) keep(digest [sha256.Size]byte, suffix string, b []byte) error {
+	path := filepath.Join(s.dir, hex.EncodeToString(digest[:])+suffix)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return writeWhole(path, b)
+}
+
+// sweep removes lists and packs that the index does not name: others took
+// their place, or an import ended early. What cannot be removed is not read.
+func (s *Store) sweep(idx index) {
+	packs := map[string]int{}
+	for _, p := range idx.Signers {
+		packs[p.Name] = p.Source
+	}
+	for suffix, named := range map[string]map[string]int{crlSuffix: idx.CRLs, deviationsSuffix: idx.Deviations, packSuffix: packs} {
+		files, _ := os.ReadDir(s.dir)
+		for _, f := range files {
+			name, list := strings.CutSuffix(f.Name(), suffix)
+			if _, kept := named[name]; list && !kept && len(name) == 2*sha256.Size {
+				_ = os.Remove(filepath.Join(s.dir, f.Name()))
+			}
+		}
+	}
 }
 
 func writeWhole(path string, b []byte) error {

@@ -33,15 +33,23 @@ func (c *Certificate) setExtensions(t ber.TLV) error {
 	if err != nil {
 		return fmt.Errorf("extensions: %w", err)
 	}
-	list, err := seq.Children()
+	return eachExtension(seq, func(oid string, critical bool, value []byte) error {
+		known, err := c.setExtension(oid, value)
+		if err == nil && critical && !known && !harmless[oid] {
+			c.UnreadExtensions = append(c.UnreadExtensions, oid)
+		}
+		return err
+	})
+}
+
+// eachExtension calls set for each of Extensions (RFC 5280, 4.1.2.9).
+func eachExtension(seq ber.TLV, set func(oid string, critical bool, value []byte) error) error {
+	list, err := seq.AtMost(maxExtensions)
 	if err != nil {
 		return fmt.Errorf("extensions: %w", err)
 	}
-	if len(list) > maxExtensions {
-		return fmt.Errorf("%d extensions are more than %d", len(list), maxExtensions)
-	}
 	for _, e := range list {
-		parts, err := e.Children()
+		parts, err := e.AtMost(3)
 		if err != nil {
 			return fmt.Errorf("extension: %w", err)
 		}
@@ -57,12 +65,8 @@ func (c *Certificate) setExtensions(t ber.TLV) error {
 		if err != nil {
 			return fmt.Errorf("extension %s: %w", oid, err)
 		}
-		known, err := c.setExtension(oid, value)
-		if err != nil {
+		if err := set(oid, critical, value); err != nil {
 			return fmt.Errorf("extension %s: %w", oid, err)
-		}
-		if critical && !known && !harmless[oid] {
-			c.UnreadExtensions = append(c.UnreadExtensions, oid)
 		}
 	}
 	return nil

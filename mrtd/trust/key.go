@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/big"
@@ -31,6 +32,17 @@ func (k *PublicKey) String() string {
 		return fmt.Sprintf("EC unnamed curve of %d bits", k.Curve.P.BitLen())
 	}
 	return "unknown key " + k.OID
+}
+
+// Equal tells whether two keys are the same. One of a kind that is not known is equal to none.
+func (k *PublicKey) Equal(o *PublicKey) bool {
+	switch {
+	case k.Modulus != nil && o.Modulus != nil:
+		return k.Modulus.Cmp(o.Modulus) == 0 && k.Exponent.Cmp(o.Exponent) == 0
+	case k.Curve != nil && o.Curve != nil:
+		return k.Curve.P.Cmp(o.Curve.P) == 0 && k.Curve.N.Cmp(o.Curve.N) == 0 && bytes.Equal(k.Curve.Marshal(k.Point), o.Curve.Marshal(o.Point))
+	}
+	return false
 }
 
 // The sizes of RSA keys accepted: real CSCA certificates have 2048 to 6144

@@ -1,10 +1,8 @@
 package trust
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"limen/mrtd/ber"
@@ -29,7 +27,6 @@ const (
 	// The fullest list of 2026 has 588 certificates in 0.9 MB.
 	maxListBytes        = 32 << 20
 	maxListCertificates = 20000
-	maxSignerChain      = 4 // signer, link certificates, root
 )
 
 // ParseMasterList reads a list without judging its signature. Only
@@ -59,7 +56,7 @@ func parseMasterList(b []byte) (MasterList, error) {
 	if err != nil {
 		return list, err
 	}
-	fields, err := seq.Children()
+	fields, err := seq.AtMost(2)
 	if err != nil {
 		return list, err
 	}
@@ -96,83 +93,15 @@ func parseMasterList(b []byte) (MasterList, error) {
 // VerifyMasterList reads a list and judges it: its signature holds, its signer
 // is one for master lists and was valid when it signed, and the signer's chain
 // ends at root, the issuing state's CSCA certificate obtained by another way.
-// An error wraps ErrSignature where a signature was judged wrong.
-func VerifyMasterList(b []byte, root *Certificate) (MasterList, error) {
+// Of several roots, one is enough. An error wraps ErrSignature where a
+// signature was judged wrong.
+func VerifyMasterList(b []byte, roots ...*Certificate) (MasterList, error) {
 	list, err := ParseMasterList(b)
 	if err != nil {
 		return MasterList{}, err
 	}
-	if root == nil {
-		return MasterList{}, errors.New("master list: no root to judge it by: give the CSCA certificate of the state that signed it")
-	}
-	if err := list.verify(root); err != nil {
+	if list.Signer, list.SigningTime, err = list.signed.verifyList(listKind{"master lists", oidMasterListSigner}, roots); err != nil {
 		return MasterList{}, fmt.Errorf("master list: %w", err)
 	}
 	return list, nil
-}
-
-func (l *MasterList) verify(root *Certificate) error {
-	var embedded []*Certificate
-	for _, raw := range l.signed.Certificates {
-		c, err := ParseCertificate(raw)
-		if err != nil {
-			return fmt.Errorf("of the signer: %w", err)
-		}
-		embedded = append(embedded, c)
-	}
-	// Doc 9303-12, 9 asks for one signer or, while hashes change, two: any that holds is enough.
-	var first error
-	for _, info := range l.signed.Signers {
-		signer, err := l.judge(info, embedded, root)
-		if err == nil {
-			l.Signer, l.SigningTime = signer, info.SigningTime
-			return nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return first
-}
-
-func (l *MasterList) judge(info SignerInfo, embedded []*Certificate, root *Certificate) (*Certificate, error) {
-	i := slices.IndexFunc(embedded, info.Identifies)
-	if i < 0 {
-		return nil, errors.New("the signer's certificate is not in the message")
-	}
-	signer := embedded[i]
-	if err := l.signed.Verify(info, signer); err != nil {
-		return nil, err
-	}
-	switch {
-	case info.SigningTime.IsZero():
-		return nil, errors.New("no signing time: the age of its trust cannot be known")
-	case !signer.ValidAt(info.SigningTime):
-		return nil, fmt.Errorf("%s was not valid on %s, when it signed", signer.Subject, info.SigningTime.Format(time.DateOnly))
-	case !slices.Contains(signer.ExtendedKeyUsage, oidMasterListSigner):
-		return nil, fmt.Errorf("%s is no signer of master lists: extended key usage %s is missing", signer.Subject, oidMasterListSigner)
-	}
-	return signer, chain(signer, embedded, root, maxSignerChain)
-}
-
-// chain climbs from c to root through link certificates of the message.
-func chain(c *Certificate, between []*Certificate, root *Certificate, steps int) error {
-	if bytes.Equal(c.Raw, root.Raw) {
-		return nil
-	}
-	err := fmt.Errorf("%w: no chain from %s to the root %s", ErrSignature, c.Subject, root.Subject)
-	if steps == 0 {
-		return err
-	}
-	if c.Issuer.Equal(root.Subject) {
-		if verr := c.VerifySignatureBy(root); verr == nil || !errors.Is(verr, ErrSignature) {
-			return verr
-		}
-	}
-	for _, up := range between {
-		if up != c && up.IsCA() && c.Issuer.Equal(up.Subject) && c.VerifySignatureBy(up) == nil && chain(up, between, root, steps-1) == nil {
-			return nil
-		}
-	}
-	return err
 }

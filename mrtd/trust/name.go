@@ -26,6 +26,7 @@ func (n Name) Equal(o Name) bool { return n.key == o.key }
 
 const (
 	maxNameParts = 64
+	maxName      = 16 << 10
 	oidCountry   = "2.5.4.6"
 )
 
@@ -36,6 +37,9 @@ var nameTypes = map[string]string{
 
 // ParseName reads a distinguished name.
 func ParseName(raw []byte) (Name, error) {
+	if len(raw) > maxName {
+		return Name{}, fmt.Errorf("name: %d bytes are longer than %d", len(raw), maxName)
+	}
 	seq, err := ber.Parse(raw, ber.Sequence)
 	if err != nil {
 		return Name{}, fmt.Errorf("name: %w", err)

@@ -55,6 +55,9 @@ const (
 	maxSigners    = 4
 	maxEmbedded   = 16
 	maxAttributes = 64
+	maxFields     = 64 // of a message or a signer, repeated ones counted each
+
+	maxAttributeBytes = 64 << 10
 )
 
 // ParseSignedData reads a ContentInfo that holds signed data. Nothing is
@@ -80,7 +83,7 @@ func ParseSignedData(b []byte) (*SignedData, error) {
 
 // explicit splits SEQUENCE { OID, [0] EXPLICIT content }.
 func explicit(t ber.TLV) (content ber.TLV, oid string, err error) {
-	parts, err := t.Children()
+	parts, err := t.AtMost(maxFields)
 	if err != nil {
 		return content, "", err
 	}
@@ -95,7 +98,7 @@ func explicit(t ber.TLV) (content ber.TLV, oid string, err error) {
 }
 
 func (s *SignedData) parse(t ber.TLV) error {
-	fields, err := t.Children()
+	fields, err := t.AtMost(maxFields)
 	if err != nil {
 		return err
 	}
@@ -147,7 +150,7 @@ func (s *SignedData) setContent(t ber.TLV) error {
 }
 
 func (s *SignedData) setCertificates(t ber.TLV) error {
-	list, err := t.Children()
+	list, err := t.AtMost(maxEmbedded)
 	if err != nil {
 		return err
 	}
@@ -163,7 +166,7 @@ func (s *SignedData) setCertificates(t ber.TLV) error {
 }
 
 func (s *SignedData) setSigners(t ber.TLV) error {
-	list, err := t.Children()
+	list, err := t.AtMost(maxSigners)
 	if err != nil {
 		return fmt.Errorf("signers: %w", err)
 	}
@@ -182,7 +185,7 @@ func (s *SignedData) setSigners(t ber.TLV) error {
 
 func parseSigner(t ber.TLV) (SignerInfo, error) {
 	var s SignerInfo
-	fields, err := t.Children()
+	fields, err := t.AtMost(maxFields)
 	if err != nil {
 		return s, err
 	}
@@ -227,7 +230,7 @@ func (s *SignerInfo) setIdentifier(t ber.TLV) error {
 		s.SubjectKeyID = id.Value
 		return err
 	case ber.Sequence:
-		parts, err := t.Children()
+		parts, err := t.AtMost(2)
 		if err != nil {
 			return err
 		}
@@ -244,16 +247,16 @@ func (s *SignerInfo) setIdentifier(t ber.TLV) error {
 }
 
 func (s *SignerInfo) setAttributes(t ber.TLV) error {
-	list, err := t.Children()
+	if len(t.Value) > maxAttributeBytes {
+		return fmt.Errorf("%d bytes are longer than %d", len(t.Value), maxAttributeBytes)
+	}
+	list, err := t.AtMost(maxAttributes)
 	if err != nil {
 		return err
 	}
-	if len(list) > maxAttributes {
-		return fmt.Errorf("%d are more than %d", len(list), maxAttributes)
-	}
 	seen := map[string]bool{}
 	for _, a := range list {
-		parts, err := a.Children()
+		parts, err := a.AtMost(2)
 		if err != nil {
 			return err
 		}
@@ -268,7 +271,7 @@ func (s *SignerInfo) setAttributes(t ber.TLV) error {
 			continue
 		}
 		// One attribute with one value (RFC 5652, 11): two would let two readers see two digests.
-		values, err := parts[1].Children()
+		values, err := parts[1].AtMost(maxAttributes)
 		if err != nil {
 			return err
 		}

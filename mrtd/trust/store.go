@@ -3,6 +3,8 @@ package trust
 import (
 	"bytes"
 	"crypto/sha256"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -19,6 +21,13 @@ type Store struct {
 	byKey   map[string][]*anchor // by subject key identifier
 	byName  map[string][]*anchor // by subject
 	sources []Source
+
+	crls     map[string]*heldCRL // by issuer
+	families map[string]string   // of an issuer's name to another of the same CSCA
+	revoked  *revokedKeys        // of the anchors; made anew when they or the lists change
+
+	deviations map[string]*heldDeviations // by signer
+	signers    *signers
 }
 
 type anchor struct {
@@ -33,6 +42,7 @@ type Source struct {
 	Imported   time.Time `json:"imported"`
 	Signed     time.Time `json:"signed,omitzero"`  // signing time of a master list
 	Signer     string    `json:"signer,omitempty"` // of a master list
+	Kind       Kind      `json:"kind,omitempty"`   // "" in stores of before there were others than certificates and master lists
 	MasterList bool      `json:"master_list"`
 	Counts     Counts    `json:"counts"`
 }
@@ -46,19 +56,31 @@ func (s Source) Date() time.Time {
 	return s.Imported
 }
 
-// Counts says what became of the certificates of one source. Total is the sum
-// of the others.
+// Counts says what became of the CA certificates of one source, Total being
+// the sum of the four after it, and of what else a directory holds.
 type Counts struct {
 	Total      int `json:"total"`
 	Added      int `json:"added"`
 	Duplicates int `json:"duplicates"` // in the store already, or twice in the source
-	Refused    int `json:"refused"`    // no CA: would let any holder of its key issue passports
+	Refused    int `json:"refused"`    // no CA: would let any holder of its key issue passports; or nothing vouches for it
 	Unreadable int `json:"unreadable"`
+
+	Signers      int `json:"signers,omitzero"`       // document signers taken
+	SignersHeld  int `json:"signers_held,omitzero"`  // … in the store already
+	Unchained    int `json:"unchained,omitzero"`     // … left out: no CSCA of the store issued them
+	Lists        int `json:"lists,omitzero"`         // master, revocation and deviation lists taken
+	ListsHeld    int `json:"lists_held,omitzero"`    // … no newer than those in the store
+	ListsRefused int `json:"lists_refused,omitzero"` // … that nothing vouches for
+	Skipped      int `json:"skipped,omitzero"`       // change records and URLs
 }
 
 // NewStore makes an empty store in memory.
 func NewStore() *Store {
-	return &Store{byHash: map[[sha256.Size]byte]*anchor{}, byKey: map[string][]*anchor{}, byName: map[string][]*anchor{}}
+	return &Store{
+		byHash: map[[sha256.Size]byte]*anchor{}, byKey: map[string][]*anchor{}, byName: map[string][]*anchor{},
+		crls: map[string]*heldCRL{}, families: map[string]string{}, revoked: &revokedKeys{},
+		deviations: map[string]*heldDeviations{}, signers: &signers{},
+	}
 }
 
 // Add takes certificates of one source and returns what became of them. The
@@ -95,7 +117,11 @@ func (s *Store) insert(a *anchor) {
 		s.byKey[string(a.SubjectKeyID)] = append(s.byKey[string(a.SubjectKeyID)], a)
 	}
 	s.byName[a.Subject.key] = append(s.byName[a.Subject.key], a)
+	s.join(a.Certificate)
+	s.revoked = &revokedKeys{}
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // Find returns the certificates that may have issued one whose issuer (a raw
 // distinguished name) and authority key identifier (nil where there is none)
