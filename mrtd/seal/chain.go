@@ -27,7 +27,7 @@ var (
 type claim struct {
 	state  string    // issuing, alpha-3
 	signed time.Time // the day of signature; zero where the seal states none
-	types  []string  // of documents, any of which the certificate may list; nil where none is stated
+	code   string    // of the document, as an MRZ has it; "" where none is stated
 	usages []string
 }
 
@@ -37,8 +37,7 @@ func (s *Seal) claim() claim {
 		signed: time.Date(s.Signed.Year, time.Month(s.Signed.Month), s.Signed.Day, 0, 0, 0, 0, time.UTC),
 	}
 	if lines := s.MRZ(); lines != nil {
-		code := strings.TrimRight(lines[0][:2], "<")
-		c.types = []string{code, code[:min(1, len(code))]} // a letter stands for all types that begin with it
+		c.code = strings.TrimRight(lines[0][:2], "<")
 	}
 	return c
 }
@@ -85,6 +84,30 @@ func (r *Result) judgeChain(c claim, signer *trust.Certificate, store *trust.Sto
 	if r.Chain.Status == authn.Passed {
 		r.Chain = r.judgeSigner(c, signer, at)
 	}
+	r.judgeRevocation(signer, found, store, at)
+}
+
+// judgeRevocation is passive authentication's: what is revoked fails, what no
+// list covers is a note (Doc 9303-12, D.1.2.3).
+func (r *Result) judgeRevocation(signer, csca *trust.Certificate, store *trust.Store, at time.Time) {
+	above, own := store.RevokedCSCA(csca, at), store.Revoked(signer, at)
+	switch {
+	case above.Revoked:
+		r.Chain = authn.Verdict{Status: authn.Failed, Code: authn.CSCARevoked, Subject: string(above.Reason)}
+	case own.Revoked:
+		r.Chain = authn.Verdict{Status: authn.Failed, Code: authn.SignerRevoked, Subject: string(own.Reason)}
+	}
+	switch {
+	case own.Invalid:
+		r.note(authn.CRLSignatureInvalid, "")
+	case !own.Covered:
+		r.note(authn.CRLUnknown, "")
+	case own.Overdue:
+		r.note(authn.CRLOverdue, "")
+	}
+	if own.ByCountry {
+		r.note(authn.CRLOfCountry, "")
+	}
 }
 
 // names tells whether the signer's certificate names this CSCA's very key.
@@ -120,7 +143,7 @@ func (r *Result) judgeSigner(c claim, signer *trust.Certificate, at time.Time) a
 		return failed(authn.SignerKeyUsage, "extended_key_usage")
 	}
 	if !c.allowedBy(signer) {
-		return failed(DocumentTypeRefused, "")
+		return failed(authn.SignerDocumentType, "")
 	}
 	if v := authn.CompareIssuer(r.Signer, c.state); v.Status != authn.Passed {
 		return v
@@ -146,12 +169,10 @@ func (r *Result) judgeSigner(c claim, signer *trust.Certificate, at time.Time) a
 // allowedBy tells whether the signer's certificate, where it lists types of
 // document, lists one of the seal's (Doc 9303-12, 7.1.1.6).
 func (c claim) allowedBy(signer *trust.Certificate) bool {
-	if len(signer.DocumentTypes) == 0 || c.types == nil {
+	if len(signer.DocumentTypes) == 0 || c.code == "" {
 		return true
 	}
-	return slices.ContainsFunc(signer.DocumentTypes, func(t string) bool {
-		return slices.Contains(c.types, strings.TrimRight(t, "< "))
-	})
+	return slices.ContainsFunc(signer.DocumentTypes, func(t string) bool { return trust.CoversDocument(t, c.code) })
 }
 
 func party(c *trust.Certificate, algorithm string) authn.Party {

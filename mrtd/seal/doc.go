@@ -10,5 +10,5 @@
 //
 // The bytes come from whoever decoded the bar code. Verdicts are of package
 // authn's kind: a seal that is forged is a result, bytes that are no seal are an
-// error. Revocation is not judged here, and nothing a seal says prints.
+// error. Nothing a seal says prints.
 package seal

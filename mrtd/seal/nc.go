@@ -130,9 +130,7 @@ func base64url(s string) ([]byte, error) {
 func VerifyNC(n *NC, store *trust.Store, at time.Time) Result {
 	r := Result{Format: authn.Verdict{Status: authn.Passed}}
 	c := claim{state: n.Country, usages: unconstrainedUsages}
-	if t, ok := ncTypes[n.Type]; ok {
-		c.types = []string{t, t[:1]}
-	} else {
+	if c.code = ncTypes[n.Type]; c.code == "" {
 		r.Format = authn.Verdict{Status: authn.Inconclusive, Code: KindUnknown}
 	}
 	hash := ncHashes[n.Algorithm]
