@@ -110,7 +110,7 @@ type certificate struct {
 	usage     string // extended key usage, "" for none
 
 	from, until time.Time // zero: from the profile's start, for years
-	types       []string  // of documents; nil: "P"
+	types       []string  // of documents; nil: all but visas
 	serial      *big.Int  // nil: one of randomness
 }
 
@@ -173,7 +173,7 @@ func (a *Authority) extensions(c certificate) [][]byte {
 	}
 	if c.documents {
 		if c.types == nil {
-			c.types = []string{"P"}
+			c.types = []string{"A", "C", "I", "P"} // every passport and card
 		}
 		out = append(out, extension("2.23.136.1.1.6.2", false, ber.Encode(ber.Sequence,
 			ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, printables(c.types)...))))
