@@ -29,15 +29,6 @@ func importLDIF(s *trust.Store, b []byte, roots ...*trust.Certificate) (trust.Co
 	return i.Counts, err
 }
 
-func signerInfo(t testing.TB, message []byte) *trust.SignerInfo {
-	t.Helper()
-	m, err := trust.ParseSignedData(message)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &m.Signers[0]
-}
-
 // A directory as the PKD ships it: everything in it has to hold by itself.
 func TestLDIF(t *testing.T) {
 	a, b := authority(t, "a"), renamed(t, "b", "CSCA 2")
