@@ -12,9 +12,10 @@ import (
 )
 
 // Sizes beyond which a file is not read: portraits and fingerprints run to
-// tens of kilobytes, everything else to a few. A length field may say anything.
+// tens of kilobytes, a face of ISO/IEC 39794-5 with all it may carry to hundreds,
+// everything else to a few. A length field may say anything.
 const (
-	maxImageFile = 200 << 10 // DG2, DG3, DG4, DG5, DG7
+	maxImageFile = 1 << 20 // DG2, DG3, DG4, DG5, DG7
 	maxFile      = 64 << 10
 )
 
