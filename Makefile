@@ -12,11 +12,11 @@ export CGO_ENABLED := 1
 # Whatever is not a result goes to standard error: `make -s demo ARGS="--headless --json"` prints JSON lines alone.
 
 # What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), what the
-# tests talk to (virtual PC/SC reader, libnfc's tools, a browser, others' readers
-# of passports), and others' passports, which need Java.
+# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser, others'
+# readers of passports), and others' passports, which need Java.
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin libnfc-examples chromium cardpeek mrtdreader opensc libeac3 python3-pyscard
+TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard
 PEER_PACKAGES  := vsmartcard-vpicc jython
 
 FUZZTIME ?= 10s

@@ -1,6 +1,10 @@
 package limen
 
-import "slices"
+import (
+	"slices"
+
+	"limen/mrtd/authn"
+)
 
 // Outcome is where the traveller goes.
 type Outcome string
@@ -135,7 +139,8 @@ func advice(code ReasonCode) Recommendation {
 		return RecommendHold
 	case FaceMismatch, FaceSeveral, PortraitNoFace:
 		return RecommendIdentify
-	case NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
+	case ReasonCode(authn.TrustStale), ReasonCode(authn.CRLUnknown), ReasonCode(authn.CRLSignatureInvalid), // the appliance's lists, not the document
+		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
 		return RecommendServe
 	case MRZUnreadable, MRZCheckDigit, CutShort, ChipLost, ChipNoAnswer, ChipReadFailed,
 		FaceNotFound, FaceTooSmall, FaceBlurred, FaceTurned, FaceTooDark, FaceTooBright:

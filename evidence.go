@@ -37,10 +37,10 @@ type ChipFacts struct {
 	SignerCountry string `json:"signer_country,omitempty" cbor:"3,keyasint,omitempty"` // of the document signer
 	HashAlgorithm string `json:"hash,omitempty" cbor:"4,keyasint,omitempty"`
 	TrustDate     Moment `json:"trust_date,omitempty" cbor:"5,keyasint,omitempty"` // of the trust material that judged
-	CRLDate       Moment `json:"crl_date,omitempty" cbor:"8,keyasint,omitempty"`   // of the revocation list that was looked into
-	Proof         string `json:"proof,omitempty" cbor:"9,keyasint,omitempty"`      // what proved that the chip is no copy: "chip_authentication", "pace_mapping", "active_authentication"
 	Commands      int    `json:"commands,omitempty" cbor:"6,keyasint,omitempty"`
-	Bytes         int    `json:"bytes,omitempty" cbor:"7,keyasint,omitempty"` // over the air, both ways
+	Bytes         int    `json:"bytes,omitempty" cbor:"7,keyasint,omitempty"`    // over the air, both ways
+	CRLDate       Moment `json:"crl_date,omitempty" cbor:"8,keyasint,omitempty"` // of the revocation list that was looked into
+	Proof         string `json:"proof,omitempty" cbor:"9,keyasint,omitempty"`    // what proved that the chip is no copy: "chip_authentication", "pace_mapping", "active_authentication"
 }
 
 // Spent is the time each part took. MRZ counts from the reader's message to

@@ -17,11 +17,11 @@ type Policy struct {
 	Eligibility      Eligibility    `yaml:"eligibility" json:"eligibility"`
 	Mandatory        []Requirement  `yaml:"mandatory" json:"mandatory"`
 	WherePresent     []Requirement  `yaml:"where_present" json:"where_present"` // checks that must pass unless the document has nothing to check
-	Trust            TrustPolicy    `yaml:"trust" json:"trust"`
 	Face             FacePolicy     `yaml:"face" json:"face"`
 	Lookups          []LookupPolicy `yaml:"lookups" json:"lookups"`
 	Times            Times          `yaml:"times" json:"times"`
 	SeenWithin       time.Duration  `yaml:"seen_within" json:"seen_within"`
+	Trust            TrustPolicy    `yaml:"trust" json:"trust,omitzero"`
 	AcceptDemoModels bool           `yaml:"-" json:"-"` // the site's configuration says so, never the policy
 }
 
@@ -43,13 +43,6 @@ func (r Requirement) matches(c Check) bool {
 	return string(c.Name) == name && (!one || c.Subject == subject)
 }
 
-// TrustPolicy says how old the trust material may be that a chain rests on;
-// zero is any age.
-type TrustPolicy struct {
-	MaxAge    time.Duration `yaml:"max_age" json:"max_age"`         // of the master list, or the import, that vouches for a CSCA
-	MaxCRLAge time.Duration `yaml:"max_crl_age" json:"max_crl_age"` // of a CSCA's revocation list; with a limit there must be one
-}
-
 // FacePolicy says how sure the match must be.
 type FacePolicy struct {
 	FMR float64 `yaml:"fmr" json:"fmr"` // false match rate; the model's catalog entry turns it into its threshold
@@ -62,6 +55,13 @@ type LookupPolicy struct {
 	TimeLimit time.Duration `yaml:"time_limit" json:"time_limit"`
 	MaxAge    time.Duration `yaml:"max_age" json:"max_age"` // older answers are stale; zero: any age
 	Offline   Offline       `yaml:"offline" json:"offline"` // when a mandatory database does not answer
+}
+
+// TrustPolicy says how old what a chain of signatures rests on may be; zero is
+// any age. A chain that rests on something older does not pass.
+type TrustPolicy struct {
+	MaxAge    time.Duration `yaml:"max_age" json:"max_age,omitzero"`         // of the list that vouches for the issuing country
+	CRLMaxAge time.Duration `yaml:"crl_max_age" json:"crl_max_age,omitzero"` // of its revocation list, which must then be there
 }
 
 // Offline is what happens when a mandatory database does not answer.
@@ -97,11 +97,6 @@ func (p Policy) Validate() error {
 			}
 		}
 	}
-	for key, d := range map[string]time.Duration{"max_age": p.Trust.MaxAge, "max_crl_age": p.Trust.MaxCRLAge} {
-		if d < 0 {
-			return fmt.Errorf("trust.%s: is less than zero; leave it out for any age", key)
-		}
-	}
 	if p.Face.FMR <= 0 || p.Face.FMR > 0.01 {
 		return fmt.Errorf("face.fmr: %g is not between 0 and 0.01", p.Face.FMR)
 	}
@@ -117,6 +112,11 @@ func (p Policy) Validate() error {
 		}
 		if l.Offline != OfflineRefer && l.Offline != OfflineAccept {
 			return fmt.Errorf("lookups[%d].offline: %q is neither %q nor %q", i, l.Offline, OfflineRefer, OfflineAccept)
+		}
+	}
+	for key, d := range map[string]time.Duration{"max_age": p.Trust.MaxAge, "crl_max_age": p.Trust.CRLMaxAge} {
+		if d < 0 {
+			return fmt.Errorf("trust.%s: is less than zero; leave it out for any age", key)
 		}
 	}
 	for key, d := range map[string]time.Duration{"inspection": p.Times.Inspection, "chip_wait": p.Times.ChipWait, "chip_read": p.Times.ChipRead, "face": p.Times.Face} {

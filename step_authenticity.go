@@ -39,7 +39,7 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 		}
 		return out
 	}
-	limits := authn.Options{MaxTrustAge: in.Policy.Trust.MaxAge, MaxCRLAge: in.Policy.Trust.MaxCRLAge}
+	limits := authn.Options{MaxTrustAge: in.Policy.Trust.MaxAge, MaxCRLAge: in.Policy.Trust.CRLMaxAge}
 	found := limits.Examine(chip.chip, in.Trust, in.Now())
 	if _, err := lds.ParseSOD(raw); err != nil {
 		out.checks = checks{fail(CheckSODSignature, because(SODMalformed)), needs(CheckCSCAChain, CheckSODSignature), needs(CheckIssuer, CheckSODSignature), needs(CheckDGHash, CheckSODSignature), needs(CheckCardAccess, CheckSODSignature), needs(CheckChipGenuine, CheckSODSignature)}

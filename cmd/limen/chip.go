@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"limen/cmd/internal/cli"
 	"limen/hw/sim/link"
@@ -30,7 +31,7 @@ type chipIssue struct {
 	JSON bool   `name:"json" help:"Print the result as JSON."`
 }
 
-// Run writes the passport's files, what opens it, and its CSCA certificate.
+// Run writes the passport's files, what opens it, its CSCA certificate and revocation list.
 func (c *chipIssue) Run(con *cli.Console) error {
 	text, err := os.ReadFile(c.Spec)
 	if err != nil {
@@ -49,17 +50,44 @@ func (c *chipIssue) Run(con *cli.Console) error {
 	if err := specimen.Save(passport, c.Out); err != nil {
 		return err
 	}
-	for name, b := range map[string][]byte{"csca.cer": authority.CSCA(), "mrz.txt": []byte(passport.MRZ + "\n")} {
+	crl, err := crlOfToday(authority, order.Profile.From)
+	if err != nil {
+		return err
+	}
+	for name, b := range map[string][]byte{"csca.cer": authority.CSCA(), "csca.crl": crl, "mrz.txt": []byte(passport.MRZ + "\n")} {
 		if err := os.WriteFile(filepath.Join(c.Out, name), b, 0o644); err != nil {
 			return err
 		}
 	}
-	if c.JSON {
-		return con.PrintJSON(map[string]any{"folder": c.Out, "files": specimen.Files(passport), "csca": filepath.Join(c.Out, "csca.cer")})
+	result := map[string]any{"folder": c.Out, "files": specimen.Files(passport), "csca": filepath.Join(c.Out, "csca.cer"), "crl": filepath.Join(c.Out, "csca.crl")}
+	verifier, err := order.Verifier()
+	if err != nil {
+		return err
 	}
-	con.Printf("%s: %s\nserve it with `limen chip simulate %s --pn532 LINK` or `--vpcd HOST:PORT`; trust it with `limen trust import %s --trust DIR`\n",
-		c.Out, strings.Join(specimen.Files(passport), " "), c.Out, filepath.Join(c.Out, "csca.cer"))
+	if verifier != nil { // who may read the fingerprints: certificates, and the inspection system's key
+		terminal := filepath.Join(c.Out, "terminal")
+		if err := verifier.Save(terminal); err != nil {
+			return err
+		}
+		result["terminal"] = terminal
+	}
+	if c.JSON {
+		return con.PrintJSON(result)
+	}
+	con.Printf("%s: %s\nserve it with `limen chip simulate %s --pn532 LINK` or `--vpcd HOST:PORT`; trust it with `limen trust import %s %s --trust DIR`\n",
+		c.Out, strings.Join(specimen.Files(passport), " "), c.Out, filepath.Join(c.Out, "csca.cer"), filepath.Join(c.Out, "csca.crl"))
 	return nil
+}
+
+// crlOfToday is a revocation list that revokes nothing, made today or, where
+// the authority begins later, then; the next is due after the 90 days of Doc
+// 9303-12, 4.1.5.
+func crlOfToday(a *specimen.Authority, from time.Time) ([]byte, error) {
+	made := time.Now().UTC().Truncate(time.Second)
+	if made.Before(from) {
+		made = from
+	}
+	return a.CRL(1, made, made.AddDate(0, 0, 90))
 }
 
 type chipSimulate struct {

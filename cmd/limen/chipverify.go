@@ -27,6 +27,7 @@ type verifyResult struct {
 	Signer    *party            `json:"signer,omitempty"`
 	CSCA      *party            `json:"csca,omitempty"`
 	TrustDate string            `json:"trust_date,omitempty"` // of the list or import that vouches for the CSCA
+	CRLDate   string            `json:"crl_date,omitempty"`   // of the revocation list that was looked into
 	Hash      string            `json:"hash,omitempty"`
 	Groups    map[string]string `json:"groups"`
 	Reasons   []string          `json:"reasons"`
@@ -35,13 +36,9 @@ type verifyResult struct {
 
 // Run judges files; exit code 1 when a check fails.
 func (c *chipVerify) Run(con *cli.Console) error {
-	at := time.Now()
-	if c.At != "" {
-		day, err := time.Parse(time.DateOnly, c.At)
-		if err != nil {
-			return cli.Usage(fmt.Errorf("--at %q is not a day such as 2026-01-31", c.At))
-		}
-		at = day
+	at, err := dayOf("--at", c.At)
+	if err != nil {
+		return err
 	}
 	groups, err := c.groups()
 	if err != nil {
@@ -80,6 +77,9 @@ func resultOf(r authn.Result, f findings) verifyResult {
 	}
 	if !r.TrustDate.IsZero() {
 		out.TrustDate = r.TrustDate.Format(time.DateOnly)
+	}
+	if !r.CRLDate.IsZero() {
+		out.CRLDate = r.CRLDate.Format(time.DateOnly)
 	}
 	for n, v := range r.Groups {
 		out.Groups[strconv.Itoa(n)] = string(v.Status)

@@ -20,6 +20,10 @@ type Opened struct {
 	// terminal authentication takes as the chip's identifier (BSI TR-03110-3,
 	// A.2.2.3): the x-coordinate on a curve, the SHA-1 hash in a group.
 	ChipKey []byte
+	// Key is the reader's own ephemeral key, compressed alike: after chip
+	// authentication mapping terminal authentication may follow at once, and signs
+	// it (Doc 9303-11, 7.1.2). After other mappings the chip must authenticate first.
+	Key []byte
 	// CARs are the certification authority references the chip sent, DO'87' and
 	// DO'88', the most recent first (4.4.5.5); most chips send none.
 	CARs [][]byte
@@ -90,7 +94,7 @@ func run[E any](p pace, d domain[E], password Password) (*Opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PACE mutual authentication: %w", err)
 	}
-	out := &Opened{ChipKey: d.compressed(theirs.element), CARs: references(answer)}
+	out := &Opened{ChipKey: d.compressed(theirs.element), Key: d.compressed(own.element), CARs: references(answer)}
 	if p.v.Mapping == CAM {
 		out.CAM = newCAMProof(suite, p.v.Curve, mapping, answer)
 	}

@@ -70,7 +70,7 @@ type state struct {
 	challenge     []byte // for EXTERNAL AUTHENTICATE, good for one try
 	pace          *paceRun
 	chipAuth      *chipAuthRun
-	terminalKey   []byte // the reader's ephemeral key of chip authentication, compressed
+	terminalKey   []byte // the reader's ephemeral key of chip authentication, or of PACE with its mapping, compressed
 	chainOpen     bool   // PACE broke off inside a command chain
 	heldBack      []byte // of a response, for GET RESPONSE
 	heldStatus    apdu.StatusWord

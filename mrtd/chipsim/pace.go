@@ -178,6 +178,9 @@ func (c *Card) generalAuthenticate(cmd apdu.Command) apdu.Response {
 	} else {
 		c.sm, c.opened = newSecure(run.suite, 0), true
 		c.chipID = run.agreement.compressed(run.own)
+		if run.mapping == chipAuthentication { // which stands in for chip authentication (Doc 9303-11, 7.1.2)
+			c.terminalKey = run.agreement.compressed(run.theirs)
+		}
 		c.seen.PACE++
 	}
 	return apdu.Response{Data: answer, SW: apdu.Success}

@@ -4,7 +4,8 @@
 //
 // It is not constant-time off the NIST curves. An inspection system uses it
 // for public verification and for ephemeral keys used once; the keys that
-// must stay secret for long (a site's signing keys) are never used here.
+// must stay secret for long (a site's signing keys) are not used here, but for
+// those a site keeps in software against the advice of package cvc.
 package ec
 
 import (

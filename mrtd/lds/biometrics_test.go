@@ -20,7 +20,7 @@ var (
 	day2023  = mrz.Date{Year: 2023, Month: 9, Day: 30}
 )
 
-func real(t testing.TB, name string) []byte {
+func realFile(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(repotest.Shared(t, "data/emrtd/specimen/"+name))
 	if err != nil {
@@ -30,7 +30,7 @@ func real(t testing.TB, name string) []byte {
 }
 
 func TestReal39794Face(t *testing.T) {
-	b := real(t, "sample-39794-5-ed-1-v1.der")
+	b := realFile(t, "sample-39794-5-ed-1-v1.der")
 	for name, in := range map[string][]byte{
 		"7F2E, A1":   wrap(tagBlockCons, ber.Encode(0xA1, b)),
 		"7F2E alone": wrap(tagBlockCons, b),
@@ -56,7 +56,7 @@ func TestReal39794Face(t *testing.T) {
 }
 
 func TestRealFingersAndIrises(t *testing.T) {
-	dg3, err := ParseDG3(real(t, "bsi2008/Datagroup3.bin"))
+	dg3, err := ParseDG3(realFile(t, "bsi2008/Datagroup3.bin"))
 	if err != nil || len(dg3.Fingers) != 2 {
 		t.Fatalf("got %v, %v", dg3, err)
 	}
@@ -70,7 +70,7 @@ func TestRealFingersAndIrises(t *testing.T) {
 	if f := dg3.Fingers[0]; f.Width != 620 || f.Height != 620 || !reflect.DeepEqual(f.Qualities, []Quality{{Score: 100}}) {
 		t.Errorf("first finger: got %d by %d, quality %v", f.Width, f.Height, f.Qualities)
 	}
-	dg4, err := ParseDG4(real(t, "bsi2008/Datagroup4.bin"))
+	dg4, err := ParseDG4(realFile(t, "bsi2008/Datagroup4.bin"))
 	if err != nil || len(dg4.Irises) != 2 {
 		t.Fatalf("got %v, %v", dg4, err)
 	}

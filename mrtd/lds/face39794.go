@@ -3,10 +3,11 @@ package lds
 import "limen/mrtd/ber"
 
 // Face image data blocks of ISO/IEC 39794-5: ASN.1, module of edition 1.
+const tagFaceBlock ber.Tag = 0x65 // [APPLICATION 5]
+
 const (
-	tagFaceBlock   ber.Tag = 0x65 // [APPLICATION 5]
-	year39794Face          = 2019
-	mpegFirstGroup         = 2
+	year39794Face  = 2019
+	mpegFirstGroup = 2
 )
 
 // parseFaces39794 reads a FaceImageDataBlock. Only two-dimensional pictures are

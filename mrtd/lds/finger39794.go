@@ -3,9 +3,10 @@ package lds
 import "limen/mrtd/ber"
 
 // Finger image data blocks of ISO/IEC 39794-4: ASN.1, module of edition 1.
+const tagFingerBlock ber.Tag = 0x64 // [APPLICATION 4]
+
 const (
-	tagFingerBlock  ber.Tag = 0x64 // [APPLICATION 4]
-	year39794Finger         = 2019
+	year39794Finger = 2019
 )
 
 var fingerFormats39794 = []ImageFormat{Raw, WSQ, JPEG2000, JPEG2000, PNG} // raw is PGM, which has a header of text

@@ -3,9 +3,10 @@ package lds
 import "limen/mrtd/ber"
 
 // Iris image data blocks of ISO/IEC 39794-6: ASN.1, module of edition 1.
+const tagIrisBlock ber.Tag = 0x66 // [APPLICATION 6]
+
 const (
-	tagIrisBlock  ber.Tag = 0x66 // [APPLICATION 6]
-	year39794Iris         = 2021
+	year39794Iris = 2021
 
 	irisUncropped = 1
 )

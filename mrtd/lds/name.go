@@ -10,7 +10,7 @@ import (
 
 // Name is a person's name in national characters, as DG11, DG12 and DG16 have
 // it (Doc 9303-10, 4.7.11): fillers inside an identifier are spaces here. It
-// prints as redacted. See mrz.Renders for whether it is the MRZ's name.
+// prints as redacted. See mrz.CompareName for whether it is the MRZ's.
 type Name struct {
 	Primary   string // the surname in most states
 	Secondary string // the given names; "" where the document writes one identifier

@@ -83,6 +83,7 @@ func (in *Input) documentOf(files map[lds.Path][]byte, at time.Time) {
 		if m, err := mrz.Parse(lines, at); err == nil {
 			in.Document.Type, in.Document.State, in.Document.Format = m.DocumentCode, mrz.Alpha3(m.Issuer), m.Layout.String()
 			in.Verdicts[DateOfExpiry] = expiry(m, at)
+			in.zone(m)
 		}
 	}
 	if dg2 := files[0x0102]; dg2 != nil {
@@ -100,6 +101,39 @@ func (in *Input) portraits(dg2 []byte) {
 	for _, f := range parsed.Faces {
 		in.Portraits = append(in.Portraits, Portrait{Standard: string(f.Standard), Format: string(f.Format), Width: f.Width, Height: f.Height, Bytes: len(f.Image)})
 	}
+}
+
+// digits are the check digits of DG1's zone, and contents its fields.
+var (
+	digits = map[mrz.Field]Check{
+		mrz.FieldComposite: "dg1_composite_check_digit", mrz.FieldNumber: "dg1_document_number_check_digit", mrz.FieldExpiry: "dg1_date_of_expiry_check_digit",
+		mrz.FieldBirth: "dg1_date_of_birth_check_digit", mrz.FieldOptional: "dg1_optional_data_check_digit",
+	}
+	contents = map[mrz.Field]Check{
+		mrz.FieldCode: "dg1_document_type", mrz.FieldIssuer: "dg1_issuer", mrz.FieldNationality: "dg1_nationality", mrz.FieldBirth: "dg1_date_of_birth",
+		mrz.FieldExpiry: "dg1_date_of_expiry", mrz.FieldSex: "dg1_sex", mrz.FieldNumber: "dg1_document_number", mrz.FieldName: "dg1_surname",
+	}
+)
+
+// zone is what DG1's zone is worth by itself (TR-03135-1, 5.6.1.2).
+func (in *Input) zone(m mrz.MRZ) {
+	in.Verdicts["dg1_length"] = authn.Verdict{Status: authn.Passed}
+	for _, check := range contents {
+		in.Verdicts[check] = authn.Verdict{Status: authn.Passed}
+	}
+	for _, f := range m.Faults {
+		if check, ok := contents[f.Field]; ok {
+			in.Verdicts[check] = authn.Verdict{Status: authn.Failed, Code: "dg1_field_malformed", Subject: string(check)}
+		}
+	}
+	for _, c := range m.Checks {
+		v := authn.Verdict{Status: authn.Passed}
+		if !c.OK {
+			v = authn.Verdict{Status: authn.Failed, Code: "mrz_check_digit", Subject: "DG1"}
+		}
+		in.Verdicts[digits[c.Field]] = v
+	}
+	delete(in.Verdicts, "")
 }
 
 func expiry(m mrz.MRZ, at time.Time) authn.Verdict {

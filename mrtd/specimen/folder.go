@@ -1,6 +1,7 @@
 package specimen
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,7 @@ type yamlPassport struct {
 	CARs     []string       `yaml:"cars,omitempty"`
 	ChipAuth []yamlChipAuth `yaml:"chip_auth,omitempty"`
 	Active   *yamlActive    `yaml:"active,omitempty"`
+	CVCA     []string       `yaml:"cvca,omitempty"`
 }
 
 func join(lines []string) string { return strings.Join(lines, "\n") }
@@ -61,6 +63,9 @@ func Save(p chipsim.Passport, dir string) error {
 	}
 	if err := saveProofs(p, &y); err != nil {
 		return fmt.Errorf("cannot save the passport: %w", err)
+	}
+	for _, b := range p.CVCA {
+		y.CVCA = append(y.CVCA, hex.EncodeToString(b))
 	}
 	text, err := yaml.Marshal(y)
 	if err != nil {
@@ -132,6 +137,9 @@ func Load(fsys fs.FS) (chipsim.Passport, error) {
 	if err := doc.loadProofs(y, &p); err != nil {
 		return p, fmt.Errorf("%s: %w", passportName, err)
 	}
+	if p.CVCA, err = doc.trustPoints(y.CVCA); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
 	p.MRZ, p.CAN, p.BAC, p.CARs = join(y.MRZ), y.CAN, y.BAC, y.CARs
 	return p, nil
 }
@@ -141,11 +149,11 @@ func fileName(f lds.File) string {
 	return strings.NewReplacer(".", "_", "/", "_").Replace(f.Name) + ".bin"
 }
 
-// fileOf knows a file by its outer tag. The files of the master file, which have
-// none of their own or another's, are known by the name Save gives them.
+// fileOf knows a file by its outer tag. EF.CVCA and the files of the master file,
+// which have none of their own or another's, are known by the name Save gives them.
 func fileOf(name string, b []byte) (lds.File, error) {
 	for _, f := range lds.EveryFile() {
-		if f.MasterFile && name == fileName(f) {
+		if (f.MasterFile || f.Tag == 0) && name == fileName(f) {
 			return f, nil
 		}
 	}

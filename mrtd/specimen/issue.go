@@ -34,6 +34,9 @@ type Spec struct {
 	// Certificates are carried in EF.SOD besides the signer's, as some issuers
 	// carry their CSCA's.
 	Certificates [][]byte
+	// CVCA are the certificates from which terminals' may start (Verifier.TrustPoint).
+	// A chip with any keeps DG3 and DG4 for terminals with the right to them.
+	CVCA [][]byte
 
 	// How EF.SOD departs from what most issuers make.
 	WithoutSigner bool   // the signer's certificate is not carried
@@ -121,7 +124,7 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 	}
 	return chipsim.Passport{
 		Files: files, MRZ: join(spec.Lines), CAN: spec.CAN, BAC: spec.BAC, PACE: slices.Clone(spec.PACE),
-		CAM: keys.mapping, ChipAuth: keys.chip, ActiveAuth: keys.active,
+		CAM: keys.mapping, ChipAuth: keys.chip, ActiveAuth: keys.active, CVCA: spec.CVCA,
 	}, nil
 }
 
@@ -142,7 +145,7 @@ func (s Spec) groups(keys proofs) (map[int][]byte, error) {
 			return nil, err
 		}
 	}
-	if infos := append(paceInfos(s.PACE), keys.infos...); len(infos) > 0 {
+	if infos := append(append(paceInfos(s.PACE), keys.infos...), s.terminalInfos()...); len(infos) > 0 {
 		out[14] = ber.Encode(0x6E, encodeInfos(infos...))
 	}
 	if keys.dg15 != nil {

@@ -21,11 +21,20 @@ import (
 type Order struct {
 	Spec    Spec
 	Profile Profile
-	Seed    string // for Seed: the same seed is the same authority
+	Seed    string           // for Seed: the same seed is the same authority
+	CVCA    *VerifierProfile // nil where the chip keeps nothing for terminals alone
 }
 
-// Issue makes the authority and its passport.
+// Issue makes the authority and its passport, which trusts the key of Verifier
+// where the order asks for one.
 func (o Order) Issue() (*Authority, chipsim.Passport, error) {
+	v, err := o.Verifier()
+	if err != nil {
+		return nil, chipsim.Passport{}, err
+	}
+	if v != nil {
+		o.Spec.CVCA = append(slices.Clone(o.Spec.CVCA), v.TrustPoint())
+	}
 	a, err := NewAuthority(o.Profile, Seed(o.Seed))
 	if err != nil {
 		return nil, chipsim.Passport{}, err
@@ -42,6 +51,7 @@ type yamlOrder struct {
 	PACE     []yamlPACE     `yaml:"pace"`
 	ChipAuth []yamlChipAuth `yaml:"chip_auth"`
 	Active   *yamlActive    `yaml:"active"`
+	CVCA     *yamlVerifier  `yaml:"cvca"`
 	Hash     string         `yaml:"hash"`
 	Signed   string         `yaml:"signed"`
 	Groups   map[int]string `yaml:"groups"`
@@ -117,7 +127,10 @@ func ParseSpec(text []byte, readFile func(name string) ([]byte, error)) (Order, 
 		}
 		o.Spec.Groups[n] = b
 	}
-	o.Profile, err = doc.profile(y.Issuer, o.Spec.SignedAt)
+	if o.Profile, err = doc.profile(y.Issuer, o.Spec.SignedAt); err != nil {
+		return Order{}, err
+	}
+	o.CVCA, err = doc.verifier(y.CVCA, o.Profile)
 	return o, err
 }
 

@@ -134,12 +134,12 @@ func TestSaveAndLoad(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, p) {
 		t.Errorf("a saved passport came back changed: %v", err)
 	}
-	// Without passport.yaml the files say how to open the chip; the CAN is lost, and the keys that are in no file.
+	// Without passport.yaml the files say how to open the chip; the CAN is lost, and the keys and trust points that are in no file.
 	if err := os.Remove(dir + "/passport.yaml"); err != nil {
 		t.Fatal(err)
 	}
 	// The mapping that takes a private key is lost too, and the order is that of the set.
-	p.CAN, p.CAM, p.ChipAuth, p.ActiveAuth = "", nil, nil, nil
+	p.CAN, p.CAM, p.ChipAuth, p.ActiveAuth, p.CVCA = "", nil, nil, nil, nil
 	p.PACE = []chipsim.PACE{p.PACE[3], p.PACE[0], p.PACE[2]}
 	back, err = Load(os.DirFS(dir))
 	if err != nil || !reflect.DeepEqual(back, p) {

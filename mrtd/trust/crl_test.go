@@ -221,3 +221,11 @@ func FuzzParseCRL(f *testing.F) {
 		}
 	})
 }
+
+func pemOf(certificates ...[]byte) []byte {
+	var out []byte
+	for _, der := range certificates {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return out
+}

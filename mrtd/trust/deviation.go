@@ -55,12 +55,12 @@ const (
 	DefectDSEncoding         Defect = "signer_encoding"
 	DefectCSCAEncoding       Defect = "csca_encoding"
 	DefectAAKeyCompromised   Defect = "aa_key_compromised" // active authentication proves nothing
-	DefectLDS                Defect = "lds"
+	DefectLDS                Defect = "lds_fault"
 	DefectDGMalformed        Defect = "dg_malformed"
 	DefectDGHashWrong        Defect = "dg_hash_wrong"
 	DefectSODSignatureWrong  Defect = "sod_signature_wrong"
 	DefectCOMInconsistent    Defect = "com_inconsistent"
-	DefectMRZ                Defect = "mrz"
+	DefectMRZ                Defect = "mrz_fault"
 	DefectMRZWrongData       Defect = "mrz_wrong_data"
 	DefectMRZWrongCheckDigit Defect = "mrz_wrong_check_digit"
 	DefectChip               Defect = "chip_unusable"
@@ -269,12 +269,12 @@ func (d *Deviation) setDescription(t ber.TLV) error {
 }
 
 var (
-	certificateFields = []string{"generic", "version", "serial", "signature", "issuer", "validity", "subject", "key", "issuer_id", "subject_id"}
-	mrzFieldNames     = []string{"generic", "document_code", "issuing_state", "name", "document_number", "nationality", "date_of_birth", "sex", "date_of_expiry", "optional_data"}
+	certificateFields = []string{"", "version", "serial", "signature", "issuer", "validity", "subject", "key", "issuer_id", "subject_id"}
+	mrzFieldNames     = []string{"", "document_code", "issuing_state", "name", "document_number", "nationality", "date_of_birth", "sex", "date_of_expiry", "optional_data"}
 )
 
 // parameter names what CertField, Datagroup or MRZField says; which of them it
-// is follows from the type. "" is a value that is none of theirs.
+// is follows from the type. "" is a general fault, or a value that is none of theirs.
 func (d *Deviation) parameter(t ber.TLV) string {
 	if t.Tag == ber.OID {
 		oid, _ := t.OID() // an extension of the certificate
@@ -343,12 +343,12 @@ func openDeviationList(b []byte) (DeviationList, error) {
 	return l, errors.New("its signer's certificate is not in it")
 }
 
-// String names the fault, and none of the documents.
+// String names the fault and what it is in, "dg_hash_wrong,DG12", and none of the documents.
 func (d Deviation) String() string {
 	if d.Parameter == "" {
 		return string(d.Defect)
 	}
-	return string(d.Defect) + "." + d.Parameter
+	return string(d.Defect) + "," + d.Parameter
 }
 
 // GoString is String, for %#v.

@@ -93,22 +93,28 @@ func (s *Stage) open(ctx context.Context, travellers []Traveller) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.importTrust(time.Now().UTC().Truncate(time.Second)); err != nil {
+		return err
+	}
+	return s.writeConfig(uplink)
+}
+
+// importTrust makes the appliance's trust store: its state's CSCA, and the
+// CSCA's revocation list of today.
+func (s *Stage) importTrust(now time.Time) error {
 	store, err := trust.Open(s.path("trust"))
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	crl, err := s.authorities.trusted.CRL(1, now.AddDate(0, 0, -1), now.AddDate(0, 3, 0))
+	crl, err := s.authorities.trusted.CRL(1, now, now.AddDate(0, 0, 90))
 	if err != nil {
 		return err
 	}
 	if _, err := store.Import("utopia-csca.cer", s.authorities.trusted.CSCA(), nil, now); err != nil {
 		return err
 	}
-	if _, err := store.Import("utopia.crl", crl, nil, now); err != nil {
-		return err
-	}
-	return s.writeConfig(uplink)
+	_, err = store.Import("utopia-csca.crl", crl, nil, now)
+	return err
 }
 
 // openReaders makes the serial lines and what hangs on their far ends.
