@@ -56,3 +56,10 @@ func exactly() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.TotalAlloc
 }
+
+// Parsed is what parse makes of b within the bound.
+func Parsed[T any](t testing.TB, b []byte, parse func([]byte) (T, error)) (out T, err error) {
+	t.Helper()
+	Bounded(t, len(b), func() { out, err = parse(b) })
+	return out, err
+}
