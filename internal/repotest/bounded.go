@@ -8,10 +8,9 @@ import (
 )
 
 // What a parser may allocate in all, garbage included, while it reads n octets
-// from a stranger: AllocFactor*n + AllocBase bytes. The factor is that of a list
-// of empty elements, two octets each, of which each costs a struct of two slices
-// once or twice; the base is what one signature costs, verified over the largest
-// modulus that is taken.
+// from a stranger: AllocFactor*n + AllocBase bytes. The dearest octets met are
+// those of JSON objects, 61 bytes each, and of lists of empty elements that are
+// read twice, 56; the dearest small input is a directory, 209 KiB of buffers.
 const (
 	AllocFactor = 64
 	AllocBase   = 256 << 10

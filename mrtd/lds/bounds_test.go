@@ -17,17 +17,23 @@ func TestSwollenFilesStayWithinTheBound(t *testing.T) {
 	variant := ber.Encode(ber.Sequence, ber.EncodeOID("0.4.0.127.0.7.2.2.4.2.2"), ber.Encode(ber.Integer, []byte{2}), ber.Encode(ber.Integer, []byte{13}))
 	for name, c := range map[string]struct {
 		file  []byte
-		parse func([]byte)
+		parse func([]byte) error
 	}{
-		"EF.COM":          {lds.EncodeCOM(lds.COM{LDSVersion: "0107", UnicodeVersion: "040000", Groups: []int{1, 2}}), func(b []byte) { lds.ParseCOM(b) }},
-		"EF.SOD":          {specimenSOD(t), func(b []byte) { lds.ParseSOD(b) }},
-		"EF.CardSecurity": {security, func(b []byte) { lds.ParseCardSecurity(b) }},
-		"EF.CardAccess":   {ber.Encode(ber.Set, variant), func(b []byte) { lds.ParseCardAccess(b) }},
-		"EF.DIR":          {lds.EncodeDIR(lds.DIR{{AID: lds.AIDTravelDocument, Label: "eMRTD"}}), func(b []byte) { lds.ParseDIR(b) }},
-		"EF.ATR/INFO":     {lds.EncodeATRInfo(lds.ATRInfo{ExtendedLength: true, MaxCommand: 1000, MaxResponse: 1000}), func(b []byte) { lds.ParseATRInfo(b) }},
+		"EF.COM":          {lds.EncodeCOM(lds.COM{LDSVersion: "0107", UnicodeVersion: "040000", Groups: []int{1, 2}}), func(b []byte) error { _, err := lds.ParseCOM(b); return err }},
+		"EF.SOD":          {specimenSOD(t), func(b []byte) error { _, err := lds.ParseSOD(b); return err }},
+		"EF.CardSecurity": {security, func(b []byte) error { _, err := lds.ParseCardSecurity(b); return err }},
+		"EF.CardAccess":   {ber.Encode(ber.Set, variant), func(b []byte) error { _, err := lds.ParseCardAccess(b); return err }},
+		"EF.DIR":          {lds.EncodeDIR(lds.DIR{{AID: lds.AIDTravelDocument, Label: "eMRTD"}}), func(b []byte) error { _, err := lds.ParseDIR(b); return err }},
+		"EF.ATR/INFO":     {lds.EncodeATRInfo(lds.ATRInfo{ExtendedLength: true, MaxCommand: 1000, MaxResponse: 1000}), func(b []byte) error { _, err := lds.ParseATRInfo(b); return err }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			repotest.Inflate(c.file, func(b []byte) { repotest.Bounded(t, len(b), func() { c.parse(b) }) })
+			repotest.Inflate(c.file, func(b []byte) {
+				var err error
+				repotest.Bounded(t, len(b), func() { err = c.parse(b) })
+				if err != nil && len(err.Error()) > 1000 {
+					t.Errorf("an error of %d characters: %.80s", len(err.Error()), err)
+				}
+			})
 		})
 	}
 	groups := map[string][]byte{"1/TD3": nil, "14/PACE": ber.Encode(0x6E, ber.Encode(ber.Set, variant))}
