@@ -2,6 +2,7 @@ package mrtd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -134,6 +135,7 @@ func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done
 		r.reading.Channel = nil
 		return true, fmt.Errorf("cannot run chip authentication: %w", lost)
 	}
+	r.noticed(err)
 	r.reading.ChipAuth = ChipAuth{State: ProofCompleted, Variant: v}
 	if agreed && (err == nil || result.Proven()) {
 		r.caKey = result.Key
@@ -195,21 +197,51 @@ func (r *reader) activeAuthentication(ctx context.Context, dg15 []byte) error {
 	if key, err := lds.ParseDG15(dg15); err == nil {
 		size = key.SignatureLength()
 	}
-	challenge := make([]byte, challengeLen)
-	if _, err := io.ReadFull(r.opt.Random, challenge); err != nil {
-		return fmt.Errorf("no randomness: %w", err)
+	asked, err := r.sign(ctx, func(challenge []byte) ([]byte, []int, error) {
+		return access.AskSignature(ctx, r.reading.Channel, challenge, size)
+	})
+	if access.KeysDiffer(err) && len(asked) > 1 && r.reopens < maxReopens {
+		// It ended the session over the length that was asked for before the last.
+		if err := r.reopen(ctx); err != nil {
+			return err
+		}
+		r.met(QuirkSessionBrokenOff)
+		last := asked[len(asked)-1]
+		_, err = r.sign(ctx, func(challenge []byte) ([]byte, []int, error) {
+			signature, err := access.InternalAuthenticate(ctx, r.reading.Channel, challenge, last)
+			return signature, nil, err
+		})
 	}
-	signature, err := access.ActiveAuthentication(ctx, r.reading.Channel, challenge, size)
-	if lost := r.card.failure(ctx); lost != nil {
+	switch lost := r.card.failure(ctx); {
+	case lost != nil:
 		r.reading.Channel = nil
 		return fmt.Errorf("cannot run active authentication: %w", lost)
-	}
-	r.reading.ActiveAuth = ActiveAuth{State: ProofCompleted, Challenge: challenge, Signature: signature}
-	if err != nil {
-		r.reading.ActiveAuth = ActiveAuth{State: ProofRefused, Problem: err.Error()}
-	}
-	if brokenOff(err, true) || broken(err) {
+	case errors.Is(err, errNoRandomness):
+		return err
+	case brokenOff(err, true) || broken(err):
 		return r.reopen(ctx)
+	case err == nil && len(asked) > 1:
+		r.met(QuirkActiveAuthLength)
 	}
 	return nil
+}
+
+var errNoRandomness = errors.New("no randomness")
+
+// sign has the chip sign a new challenge and keeps what came of it, unless the
+// chip was lost over it. asked are the lengths that ask has tried.
+func (r *reader) sign(ctx context.Context, ask func(challenge []byte) (signature []byte, asked []int, err error)) ([]int, error) {
+	challenge := make([]byte, challengeLen)
+	if _, err := io.ReadFull(r.opt.Random, challenge); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoRandomness, err)
+	}
+	signature, asked, err := ask(challenge)
+	switch r.noticed(err); {
+	case r.card.failure(ctx) != nil:
+	case err != nil:
+		r.reading.ActiveAuth = ActiveAuth{State: ProofRefused, Problem: err.Error()}
+	default:
+		r.reading.ActiveAuth = ActiveAuth{State: ProofCompleted, Challenge: challenge, Signature: signature}
+	}
+	return asked, err
 }

@@ -40,6 +40,7 @@ func (r *reader) returned(ctx context.Context) bool {
 		return false
 	}
 	r.card.Card, r.card.err = card, nil
+	r.met(QuirkChipReturned)
 	return true
 }
 
@@ -78,10 +79,14 @@ func (r *reader) establish(ctx context.Context) error {
 // of the old session at the chip.
 func (r *reader) reopen(ctx context.Context) error {
 	r.reopens++
-	if _, err := apdu.Send(ctx, r.card, apdu.SelectMF()); err != nil {
+	answer, err := apdu.Send(ctx, r.card, apdu.SelectMF())
+	if err != nil {
 		return err
 	}
-	return r.establish(ctx)
+	if err = r.establish(ctx); err == nil && answer.SW != apdu.Success {
+		r.met(QuirkMasterFileRefused)
+	}
+	return err
 }
 
 // fetch reads one file. Where a chip breaks off secure messaging over it, most
@@ -93,13 +98,21 @@ func (r *reader) fetch(ctx context.Context, f lds.File) ([]byte, error) {
 		before, restart := r.files.block, r.establish
 		var err error
 		data, err = r.files.read(ctx, f, data)
+		r.noticed(err)
 		switch {
 		case err == nil:
 			return data, nil
+		case r.card.failure(ctx) == nil && r.reopens < maxReopens && errors.Is(err, access.ErrIntegrity) && !r.files.whole:
+			r.files.whole = true // the checksum is never left out: the piece comes again
+			r.files.doubt(QuirkChecksumAtEnd)
+			restart = r.reopen
 		// A second opening for one file is worth its time only where the first led
 		// to shorter reads.
 		case r.card.failure(ctx) == nil && r.reopens < maxReopens && brokenOff(err, first || r.files.block < before):
 			restart = r.reopen
+			if over(err) {
+				r.files.doubt(QuirkSessionBrokenOff)
+			}
 		case !r.returned(ctx):
 			return nil, err
 		}
@@ -107,6 +120,21 @@ func (r *reader) fetch(ctx context.Context, f lds.File) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// noticed notes what an answer outside secure messaging departs by. That of a
+// chip to a command whose protection it could not verify is as it should be.
+func (r *reader) noticed(err error) {
+	if bare := (*access.PlainStatusError)(nil); errors.As(err, &bare) && !over(err) {
+		r.met(QuirkBareError)
+	}
+}
+
+// over tells that the session is over, as the reader knows or the chip says.
+func over(err error) bool {
+	var bare *access.PlainStatusError
+	return errors.Is(err, access.ErrSessionOver) ||
+		errors.As(err, &bare) && (bare.SW == apdu.SMObjectsMissing || bare.SW == apdu.SMObjectsIncorrect)
 }
 
 // brokenOff tells that the session has to be opened anew to go on: it is over,
