@@ -34,17 +34,22 @@ var backOff = [...]int{224, 192, 160, 128, 96, 64}
 // files reads whole files over a channel. Its fields change as it learns what
 // the chip bears; reader.reopen replaces the channel.
 type files struct {
+	learned
 	channel  apdu.Card
-	block    int  // plain bytes to ask for in one command
-	short    int  // the most of them that a short APDU carries
-	bySFI    bool // short identifiers have worked: what they do not find is not there
-	noSFI    bool // the chip wants files selected
-	exact    bool // the chip refuses reads beyond a file's end: its header comes first
-	whole    bool // ask for whole blocks of the cipher
-	asked    int  // bytes that the last successful READ BINARY expected
-	doubts   []Quirk
+	short    int     // the most plain bytes that a short APDU carries
+	asked    int     // bytes that the last READ BINARY expected
+	doubts   []Quirk // noted once a read has succeeded in spite of them
 	met      func(Quirk)
 	progress func(file lds.File, read, total int)
+}
+
+// learned is what reads have learned of the chip.
+type learned struct {
+	block int  // plain bytes to ask for in one command
+	bySFI bool // short identifiers have worked: what they do not find is not there
+	noSFI bool // the chip wants files selected
+	exact bool // the chip refuses reads beyond a file's end: its header comes first
+	whole bool // ask for whole blocks of the cipher
 }
 
 // newFiles sizes the reads: maxLe is the longest raw response data, of which
@@ -54,14 +59,15 @@ func newFiles(channel apdu.Card, maxLe int, progress func(lds.File, int, int), m
 	if s, ok := channel.(*access.Session); ok {
 		block, short = s.MaxPlain(maxLe), s.MaxPlain(256)
 	}
-	return &files{channel: channel, block: block, short: short, progress: progress, met: met}
+	return &files{channel: channel, learned: learned{block: block}, short: short, progress: progress, met: met}
 }
 
 // keep takes over what an earlier session's reads have learned of the chip.
 func (s *files) keep(before *files) {
 	if before != nil {
-		s.block, s.bySFI, s.noSFI = min(before.block, s.block), before.bySFI, before.noSFI
-		s.exact, s.whole, s.doubts = before.exact, before.whole, before.doubts
+		block := min(before.block, s.block)
+		s.learned, s.doubts = before.learned, before.doubts
+		s.block = block
 	}
 }
 
@@ -201,7 +207,7 @@ func (s *files) begin(ctx context.Context, command func(n int) apdu.Command) ([]
 	data, err := s.attempt(ctx, s.most(), command)
 	sw := statusOf(err)
 	switch {
-	case s.block < block && over(err):
+	case s.asked < s.most() && over(err), s.block < block && over(err):
 		s.exact = true // the next try costs a session: it is to be the last
 		return data, err
 	case !aboutLength(sw) && sw != apdu.WrongOffset:
@@ -246,12 +252,16 @@ func (s *files) at(ctx context.Context, offset, n int) ([]byte, error) {
 	if s.whole {
 		n = min((n+wholeBlock-1)/wholeBlock*wholeBlock, s.most())
 	}
-	return s.attempt(ctx, n, func(n int) apdu.Command {
+	data, err := s.attempt(ctx, n, func(n int) apdu.Command {
 		if offset > apdu.MaxShortOffset {
 			n = min(n+1+len(ber.EncodeLength(n)), s.block) // room for DO'53'
 		}
 		return apdu.ReadBinary(offset, n)
 	})
+	if s.asked < n && s.asked >= backOff[len(backOff)-1] {
+		s.block = min(s.block, s.asked) // inside the file a refusal is of the length
+	}
+	return data, err
 }
 
 // most is the most to ask for in one command.

@@ -169,20 +169,23 @@ func carried(card *link, variants []access.Variant) []access.Variant {
 // selectApplication selects the eMRTD application, or says that there is none.
 func (r *reader) selectApplication(ctx context.Context, card apdu.Card) error {
 	c := apdu.SelectApplication(apdu.EMRTD())
+	if r.wantsFCI {
+		c.P2, c.Le = 0, 256
+	}
 	answer, err := apdu.Send(ctx, card, c)
 	if err == nil && answer.SW == apdu.LastCommandExpected { // a chain that PACE left open: this command ended it
 		r.met(QuirkChainLeftOpen)
 		answer, err = apdu.Send(ctx, card, c)
 	}
-	if err == nil && answer.SW == apdu.WrongP1P2 {
-		withFCI := c
-		withFCI.P2, withFCI.Le = 0, 256
-		if answer, err = apdu.Send(ctx, card, withFCI); err == nil && answer.SW == apdu.Success {
-			r.met(QuirkApplicationWantsFCI)
-		}
-	}
 	if err == nil {
 		err = answer.Check(c)
+	}
+	if r.noticed(err); !r.wantsFCI && statusOf(err) == apdu.WrongP1P2 {
+		r.wantsFCI = true
+		if err = r.selectApplication(ctx, card); err == nil {
+			r.met(QuirkApplicationWantsFCI)
+		}
+		return err
 	}
 	switch statusOf(err) {
 	case apdu.FileNotFound, apdu.FunctionUnsupported, apdu.WrongP1P2, apdu.WrongINS, apdu.WrongCLA:

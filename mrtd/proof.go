@@ -111,21 +111,26 @@ func (r *reader) chipAuthentication(ctx context.Context) error {
 	if len(variants) == 0 && len(infos.PublicKeys) > 0 {
 		r.reading.ChipAuth.State = ProofUnsupported
 	}
+	declined := false
 	for i, v := range variants[:min(len(variants), maxKeys)] {
-		done, err := r.tryChipKey(ctx, v)
+		done, broke, err := r.tryChipKey(ctx, v)
+		if broke && declined && !done && err == nil { // the session had ended over the key before
+			done, _, err = r.tryChipKey(ctx, v)
+		}
 		if done || err != nil {
 			return err
 		}
 		if i == 0 && len(variants) > 1 {
 			r.met(QuirkChipAuthKeyRefused)
 		}
+		declined = !broke
 	}
 	return nil
 }
 
 // tryChipKey runs chip authentication with one key. It is done when another
-// key would not help.
-func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done bool, err error) {
+// key would not help, and broke where the session had ended and was opened anew.
+func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done, broke bool, err error) {
 	result, err := access.ChipAuthentication(ctx, r.reading.Channel, v, r.opt.Random)
 	agreed := err == nil
 	if agreed {
@@ -133,21 +138,21 @@ func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done
 	}
 	if lost := r.card.failure(ctx); lost != nil {
 		r.reading.Channel = nil
-		return true, fmt.Errorf("cannot run chip authentication: %w", lost)
+		return true, false, fmt.Errorf("cannot run chip authentication: %w", lost)
 	}
 	r.noticed(err)
 	r.reading.ChipAuth = ChipAuth{State: ProofCompleted, Variant: v}
 	if agreed && (err == nil || result.Proven()) {
 		r.caKey = result.Key
 		r.use(result.Session)
-		return true, nil
+		return true, false, nil
 	}
 	r.reading.ChipAuth.State, r.reading.ChipAuth.Problem = ProofRefused, err.Error()
 	if agreed && access.KeysDiffer(err) {
 		r.reading.ChipAuth.State = ProofFailed
 	}
 	if !agreed && !brokenOff(err, true) && !broken(err) {
-		return false, nil // the old session goes on
+		return false, false, nil // the old session goes on
 	}
 	// What the chip holds is still to be told, as that of a chip that did not
 	// prove itself: the session's end is not the reading's.
@@ -155,7 +160,7 @@ func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done
 	r.reading.ChipAuth = ChipAuth{}
 	err = r.reopen(ctx)
 	r.reading.ChipAuth = state
-	return state.State == ProofFailed, err
+	return state.State == ProofFailed, true, err
 }
 
 // wantsActive tells whether active authentication is still called for.

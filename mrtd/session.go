@@ -17,6 +17,9 @@ const (
 	maxReturns = 8
 )
 
+// sureLength is a length that no chip is known to end a session over.
+const sureLength = 128
+
 // hold does a part of the reading that can be done again from its start, and
 // does so when the chip was lost meanwhile and has come back.
 func (r *reader) hold(ctx context.Context, part func() error) error {
@@ -48,7 +51,7 @@ func (r *reader) returned(ctx context.Context) bool {
 // authentication before, has it do so again: nothing more is read from one that
 // cannot. What the reads have learned is kept.
 func (r *reader) establish(ctx context.Context) error {
-	before, learned := r.reading.Access, r.files
+	before, files := r.reading.Access, r.files
 	r.reading.Channel = nil
 	if err := r.open(ctx); err != nil {
 		r.reading.Access = before
@@ -59,7 +62,7 @@ func (r *reader) establish(ctx context.Context) error {
 		r.reading.Access, r.reading.Channel = before, nil
 		return fmt.Errorf("%w: it opened by PACE before and by %s now", ErrAccessDenied, now)
 	}
-	r.files.keep(learned)
+	r.files.keep(files)
 	if r.reading.ChipAuth.State != ProofCompleted {
 		return nil
 	}
@@ -95,7 +98,7 @@ func (r *reader) reopen(ctx context.Context) error {
 func (r *reader) fetch(ctx context.Context, f lds.File) ([]byte, error) {
 	var data []byte
 	for first := true; ; first = false {
-		before, restart := r.files.block, r.establish
+		before, restart := r.files.learned, r.establish
 		var err error
 		data, err = r.files.read(ctx, f, data)
 		r.noticed(err)
@@ -107,11 +110,14 @@ func (r *reader) fetch(ctx context.Context, f lds.File) ([]byte, error) {
 			r.files.doubt(QuirkChecksumAtEnd)
 			restart = r.reopen
 		// A second opening for one file is worth its time only where the first led
-		// to shorter reads.
-		case r.card.failure(ctx) == nil && r.reopens < maxReopens && brokenOff(err, first || r.files.block < before):
+		// to another way of reading.
+		case r.card.failure(ctx) == nil && r.reopens < maxReopens && brokenOff(err, first || r.files.learned != before):
 			restart = r.reopen
 			if over(err) {
 				r.files.doubt(QuirkSessionBrokenOff)
+			}
+			if r.reopens > 0 && r.files.block < before.block {
+				r.files.block = min(r.files.block, sureLength) // sessions are not to be spent on finding the best
 			}
 		case !r.returned(ctx):
 			return nil, err
