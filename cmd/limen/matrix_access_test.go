@@ -19,7 +19,7 @@ var ciphers = []access.Cipher{access.TripleDES, access.AES128, access.AES192, ac
 func accessProfiles() []profile {
 	all := []profile{
 		document("11 4.3", bac),
-		document("11 4.2", called("no access control"), opensBy("none", "no_access_control")),
+		document("11 4.2", called("no access control"), opensBy("none", "chip_open_without_key")),
 		document("11 4.4", bac, pace("ECDH-GM", access.AES128, 12)),
 		document("11 4.4", bac, pace("ECDH-GM", access.AES128, 12), byCAN),
 		document("11 4.2", called("two sets of parameters"), pace("ECDH-GM", access.AES128, 12), pace("ECDH-GM", access.AES256, 13)),
@@ -77,13 +77,13 @@ func explicit() []profile {
 	var all []profile
 	for i, mapping := range []string{"ECDH-GM", "ECDH-IM", "ECDH-CAM"} {
 		all = append(all,
-			document("11 9.2.2", paceOver(mapping, access.AES128, chipsim.PACE{ParameterID: 32, Curve: ec.ByName("brainpoolP320r1")}, "brainpoolP320r1 explicit")),
-			document("11 9.2.2", paceOver(mapping, ciphers[1+i], chipsim.PACE{ParameterID: 200, Curve: other}, "another generator")))
+			document("11 9.2.2", paceOver(mapping, access.AES128, chipsim.PACE{ParameterID: 32, Curve: ec.ByName("brainpoolP320r1")}, "brainpoolP320r1")),
+			document("11 9.2.2", paceOver(mapping, ciphers[1+i], chipsim.PACE{ParameterID: 200, Curve: other}, "")))
 	}
 	for i, mapping := range []string{"DH-GM", "DH-IM"} {
 		all = append(all,
-			document("11 9.2.2", paceOver(mapping, access.AES128, chipsim.PACE{ParameterID: 33, Group: dh.ByParameterID(1)}, "RFC 5114 2048/224 explicit")),
-			document("11 9.2.2", paceOver(mapping, ciphers[2+i], chipsim.PACE{ParameterID: 300, Group: otherGroup}, "another generator")))
+			document("11 9.2.2", paceOver(mapping, access.AES128, chipsim.PACE{ParameterID: 33, Group: dh.ByParameterID(1)}, "RFC 5114 2048/224")),
+			document("11 9.2.2", paceOver(mapping, ciphers[2+i], chipsim.PACE{ParameterID: 300, Group: otherGroup}, "")))
 	}
 	return all
 }

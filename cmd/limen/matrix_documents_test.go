@@ -77,7 +77,11 @@ func issuerProfiles() []profile {
 		if i%3 == 2 {
 			way = pace("ECDH-GM", access.AES128, 12)
 		}
-		all = append(all, document("12 4.4", way, issuedBy(name)))
+		clause := "12 4.4"
+		if name == "CSCA RSA, signer RSA" {
+			clause = "DPRCTD-SHA1"
+		}
+		all = append(all, document(clause, way, issuedBy(name)))
 	}
 	for _, hash := range everyHash {
 		all = append(all, document("10 4.6.2", bac, issued("groups hashed by "+hash.String(), func(s *specimen.Spec) { s.Hash = hash })))
@@ -89,7 +93,9 @@ func issuerProfiles() []profile {
 		document("10 4.6.2", bac, issued("no signing time", func(s *specimen.Spec) { s.SignedAt = time.Time{} })),
 		document("10 4.6.2", bac, issued("the first content type", func(s *specimen.Spec) { s.ContentType = "1.3.27.1.1.1" })),
 		document("10 4.6.2", bac, issued("signer's certificate not carried", func(s *specimen.Spec) { s.WithoutSigner = true }),
-			ends(1, "signer_missing"), gives(func(o *outcome) { o.passive = report.Undetermined })),
+			ends(1, "signer_missing"), gives(func(o *outcome) {
+				o.passive, o.chip, o.active = report.Failed, report.Undetermined, report.Undetermined // that it has no keys is nobody's word then
+			})),
 		document("10 4.6.1", bac, issued("version 1.7 in EF.COM alone", func(s *specimen.Spec) { s.Unversioned = true })),
 		document("10 4.6.1", bac, issued("version 1.8", func(s *specimen.Spec) { s.Version = "0108" })),
 		document("10 4.6.1", bac, issued("version 1.8", func(s *specimen.Spec) { s.Version = "0108" }), without(lds.EFCOM)),

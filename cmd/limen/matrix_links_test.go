@@ -32,17 +32,17 @@ func linkProfiles() []profile {
 		all = append(all,
 			document("10 3.3", way, typeB),
 			document("10 3.3", way, typeB, proves(onCurve(access.AES256, "P-256", -1)), signsRSA(1024, crypto.SHA1)),
-			document("10 3.11.2", way, shortOnly, informs(256)),
+			document("LDS_K", way, shortOnly, informs(256)),
 			document("10 3.11.2", way, shortOnly, reading("--max-le", "256"), proves(onCurve(access.AES128, "P-256", -1)), signsRSA(1024, crypto.SHA1)),
 		)
 		for _, le := range []string{"96", "128", "223", "231", "256", "1000"} {
 			all = append(all, document("10 3.6.3", way, reading("--max-le", le)))
 		}
 		all = append(all,
-			document("10 3.11.2", way, informs(300)),
-			document("10 3.11.2", way, informs(apdu.MaxLe)),
-			document("10 3.11.2", way, changed("an empty EF.ATR/INFO", func(c *chipsim.Passport) { c.Files[lds.EFATRInfo.Path()] = []byte{} })),
-			document("10 3.11.2", way, changed("an EF.ATR/INFO of noise", func(c *chipsim.Passport) { c.Files[lds.EFATRInfo.Path()] = []byte{0x7F, 0xFF, 0xFF, 0xFF} })),
+			document("LDS_K", way, informs(300)),
+			document("LDS_K", way, informs(apdu.MaxLe)),
+			document("LDS_K", way, changed("an empty EF.ATR/INFO", func(c *chipsim.Passport) { c.Files[lds.EFATRInfo.Path()] = []byte{} })),
+			document("LDS_K", way, changed("an EF.ATR/INFO of noise", func(c *chipsim.Passport) { c.Files[lds.EFATRInfo.Path()] = []byte{0x7F, 0xFF, 0xFF, 0xFF} })),
 		)
 	}
 	return all

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto"
 	"fmt"
 	"slices"
@@ -60,34 +61,36 @@ func called(name string) part { return func(p *profile) { p.call(name) } }
 func bac(p *profile) {
 	p.call("BAC")
 	if p.spec.BAC = true; len(p.spec.PACE) == 0 {
-		p.want.access = "BAC"
+		p.want.access, p.want.channel = "BAC", "3DES"
 		p.want.notes = append(p.want.notes, "pace_not_offered")
 	}
 }
 
 // pace opens the chip by a variant of PACE over standardized domain parameters.
 func pace(mapping string, cipher access.Cipher, parameters int) part {
-	name := parametersName(mapping, parameters)
+	name := ""
+	if strings.HasPrefix(mapping, "DH") {
+		name = dh.ByParameterID(parameters).Name
+	} else {
+		name = ec.ByParameterID(parameters).Name
+	}
 	return paceOver(mapping, cipher, chipsim.PACE{ParameterID: parameters}, name)
 }
 
-func parametersName(mapping string, parameters int) string {
-	if strings.HasPrefix(mapping, "DH") {
-		return dh.ByParameterID(parameters).Name
-	}
-	return ec.ByParameterID(parameters).Name
-}
-
-// paceOver is pace with the parameters spelled out in v. Of several variants the
-// one that is added last is the best, and opens the chip.
+// paceOver is pace with the parameters spelled out in v; name is theirs, "" for
+// such as have none. Of several variants the one that is added last is the best,
+// and opens the chip.
 func paceOver(mapping string, cipher access.Cipher, v chipsim.PACE, name string) part {
 	v.OID = specimen.ProtocolOID(mapping + map[access.Cipher]string{
 		access.TripleDES: "-3DES-CBC-CBC", access.AES128: "-AES-CBC-CMAC-128", access.AES192: "-AES-CBC-CMAC-192", access.AES256: "-AES-CBC-CMAC-256",
 	}[cipher])
 	return func(p *profile) {
-		p.call(fmt.Sprintf("PACE-%s %s %s", mapping, cipher, name))
+		p.call(fmt.Sprintf("PACE-%s %s %s", mapping, cipher, cmp.Or(name, "another generator")))
+		if v.Curve != nil || v.Group != nil {
+			p.call("explicit")
+		}
 		p.spec.PACE = append(p.spec.PACE, v)
-		p.want.access = "PACE-" + mapping
+		p.want.access, p.want.channel = "PACE-"+mapping, strings.TrimSpace(cipher.String()+" "+name)
 		p.want.notes = slices.DeleteFunc(p.want.notes, func(s string) bool { return s == "pace_not_offered" })
 		p.reads(14)
 		if mapping == "ECDH-CAM" {
@@ -228,11 +231,18 @@ func misbehaves(name string, quirks ...string) part {
 // opensBy states another way in than the best that the passport offers.
 func opensBy(access string, notes ...string) part {
 	return func(p *profile) {
-		p.want.access = access
-		p.want.notes = append(p.want.notes, notes...)
-		if access != "PACE-ECDH-CAM" {
-			p.want.mapping = ""
+		p.want.access, p.want.mapping = access, ""
+		if access == "BAC" {
+			p.want.channel = "3DES"
 		}
+		p.want.notes = append(p.want.notes, notes...)
+	}
+}
+
+// closed states that the chip is not opened, or gives nothing.
+func closed(exit int, reasons ...string) part {
+	return func(p *profile) {
+		p.want = outcome{exit: exit, reasons: append(reasons, "no_group_read", "sod_absent"), passive: report.Undetermined, quirks: p.want.quirks}
 	}
 }
 

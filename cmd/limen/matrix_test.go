@@ -40,7 +40,8 @@ type profile struct {
 
 // outcome is what chip read must print and how it must exit.
 type outcome struct {
-	access                          string
+	access                          string // protocol, with PACE's key agreement and mapping; "" where the chip is not opened
+	channel                         string // cipher, and curve or group of PACE; "" is not looked at
 	passive, mrz                    report.Status
 	chip, mapping, active, terminal report.Status // not performed where the profile says nothing
 	groups                          []int         // read, in their order
@@ -146,6 +147,9 @@ func (want outcome) differs(got readResult, exit int) []string {
 		}
 	}
 	compare("access", got.Access, want.access)
+	if want.channel != "" {
+		compare("channel", strings.TrimSpace(got.Channel.Cipher+" "+got.Channel.Domain), want.channel)
+	}
 	for _, c := range []struct {
 		check report.Check
 		want  report.Status
@@ -163,6 +167,11 @@ func (want outcome) differs(got readResult, exit int) []string {
 		groups = append(groups, fmt.Sprintf("DG%d", n))
 	}
 	compare("groups", got.Groups, groups)
+	for _, f := range got.Files {
+		if want.chip == report.Passed && (f.Name == "DG1" || f.Name == "DG2") {
+			compare("keys over "+f.Name, f.By, "CA") // whoever sat between BAC and CA is out
+		}
+	}
 	compare("quirks", sorted(got.Quirks), sorted(want.quirks))
 	compare("reasons", sorted(got.Reasons), sorted(want.reasons))
 	for _, n := range want.notes {
