@@ -28,6 +28,7 @@ const (
 	CheckCSCAChain    CheckName = "csca_chain"     // … and the signer by a CSCA we trust
 	CheckIssuer       CheckName = "issuer_country" // … and both of the state that issued the document
 	CheckCOM          CheckName = "com_sod"        // EF.COM lists the groups EF.SOD signs
+	CheckCardAccess   CheckName = "card_access"    // EF.CardAccess announces what the signed DG14 does: PACE was not hidden
 	CheckDGHash       CheckName = "dg_hash"        // one per group: its hash is the signed one
 	CheckMRZChip      CheckName = "mrz_chip"       // DG1 says what is printed
 	CheckChipGenuine  CheckName = "chip_genuine"   // active or chip authentication: the chip is no copy
@@ -47,7 +48,7 @@ const (
 var inOrder = []CheckName{
 	CheckMRZ, CheckEligibility, CheckExpiry,
 	CheckChipAccess, CheckChipRead,
-	CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckCOM, CheckMRZChip, CheckChipGenuine,
+	CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckCOM, CheckCardAccess, CheckMRZChip, CheckChipGenuine,
 	CheckFace, CheckFaceAlive, CheckPortrait, CheckFaceMatch, CheckHistory,
 }
 

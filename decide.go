@@ -66,6 +66,9 @@ func Decide(e Evidence, p Policy) Decision {
 	for _, r := range p.Mandatory {
 		demand(r, func(c Check) bool { return c.Status == Passed })
 	}
+	for _, r := range p.WherePresent {
+		demand(r, func(c Check) bool { return c.Status == Passed || c.Status == NotPresent })
+	}
 	for _, l := range p.Lookups {
 		if l.Mandatory {
 			demand(Requirement(string(CheckLookup)+":"+l.Name), func(c Check) bool {

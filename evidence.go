@@ -40,6 +40,7 @@ type ChipFacts struct {
 	Commands      int    `json:"commands,omitempty" cbor:"6,keyasint,omitempty"`
 	Bytes         int    `json:"bytes,omitempty" cbor:"7,keyasint,omitempty"`    // over the air, both ways
 	CRLDate       Moment `json:"crl_date,omitempty" cbor:"8,keyasint,omitempty"` // of the revocation list that was looked into
+	Proof         string `json:"proof,omitempty" cbor:"9,keyasint,omitempty"`    // what proved that the chip is no copy: "chip_authentication", "pace_mapping", "active_authentication"
 }
 
 // Spent is the time each part took. MRZ counts from the reader's message to

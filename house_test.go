@@ -30,6 +30,7 @@ var onlyIn = map[string][]string{
 	"github.com/dgraph-io/badger":   {"limen/sync/journal", "limen/sync/outbox"},
 	"github.com/nats-io/":           {"limen/sync/fleet"},
 	"github.com/ebfe/scard":         {"limen/hw/pcsc"},
+	"github.com/miekg/pkcs11":       {"limen/hw/keystore/token"},
 	"go.bug.st/serial":              {"limen/hw/serialport"},
 	"github.com/eclipse/paho.mqtt.": {"limen/sync/uplink"},
 }

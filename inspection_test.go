@@ -44,24 +44,23 @@ func utopian(t *testing.T) (chipsim.Passport, []string, *trust.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p, lines, trusting(t, authority)
+}
+
+// trusting is a store with an authority's certificate and its revocation list.
+func trusting(t *testing.T, a *specimen.Authority, revoked ...specimen.Revoked) *trust.Store {
+	t.Helper()
 	store := trust.NewStore()
-	csca, err := trust.ParseCertificate(authority.CSCA())
+	crl, err := a.CRL(1, day.AddDate(0, 0, -1), day.AddDate(0, 3, 0), revoked...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.Add(trust.Source{Name: "test", Imported: day}, csca)
-	der, err := authority.CRL(1, day, day.AddDate(14, 0, 0))
-	if err != nil {
-		t.Fatal(err)
+	for _, b := range [][]byte{a.CSCA(), crl} {
+		if _, err := store.Import("test", b, nil, day); err != nil {
+			t.Fatal(err)
+		}
 	}
-	crl, err := trust.ParseCRL(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.AddCRL(trust.Source{Name: "test", Imported: day}, crl, day); err != nil {
-		t.Fatal(err)
-	}
-	return p, lines, store
+	return store
 }
 
 // fakes are the ports of an inspection of which each can be made to fail.
@@ -216,7 +215,7 @@ func TestInspection(t *testing.T) {
 		{"nothing", func(*crossing) {}, Admit, nil, []string{"pace_not_offered"}},
 		{"no MRZ", func(c *crossing) { c.printed.Lines = []string{"<<<"} }, Refer, []string{"mrz_unreadable"}, nil},
 		{"not for this gate", func(c *crossing) { c.in.Policy.Eligibility.MinimumAge = 99 }, Refer, []string{"not_eligible:age"}, nil},
-		{"expired", func(c *crossing) { c.in.Now = func() time.Time { return day.AddDate(6, 0, 0) } }, Refer, []string{"document_expired"}, []string{"pace_not_offered"}},
+		{"expired", func(c *crossing) { c.in.Now = func() time.Time { return day.AddDate(6, 0, 0) } }, Refer, []string{"document_expired"}, []string{"pace_not_offered", "crl_overdue"}},
 		{"no chip", func(c *crossing) { c.chip.Files = nil }, Refer, []string{"chip_no_answer"}, nil},
 		{"no chip reader", func(c *crossing) { c.in.Chip = nil }, Refer, []string{"chip_reader_unavailable"}, nil},
 		{"chip reader broken", func(c *crossing) { c.ports.cardErr = other }, Refer, []string{"chip_reader_unavailable"}, nil},
@@ -229,12 +228,6 @@ func TestInspection(t *testing.T) {
 		}, Refer, []string{"chip_access_denied"}, nil},
 		{"DG2 changed", func(c *crossing) { c.chip.Files[0x0102][200] ^= 1 }, Refer, []string{"dg_hash_mismatch:DG2"}, []string{"pace_not_offered"}},
 		{"nobody trusted", func(c *crossing) { c.in.Trust = trust.NewStore() }, Refer, []string{"csca_unknown"}, []string{"pace_not_offered"}},
-		{"trust too old", func(c *crossing) {
-			c.in.Policy.Trust.MaxAge, c.in.Now = time.Hour, func() time.Time { return day.Add(2 * time.Hour) }
-		}, Refer, []string{"trust_stale:csca"}, []string{"pace_not_offered"}},
-		{"revocation list too old", func(c *crossing) {
-			c.in.Policy.Trust.CRLMaxAge, c.in.Now = time.Hour, func() time.Time { return day.Add(2 * time.Hour) }
-		}, Refer, []string{"trust_stale:crl"}, []string{"pace_not_offered"}},
 		{"no SOD", func(c *crossing) { delete(c.chip.Files, 0x011D) }, Refer, []string{"chip_file_missing:EF.SOD"}, []string{"pace_not_offered"}},
 		{"no face", func(c *crossing) { c.ports.face = nil }, Refer, []string{"face_not_found"}, []string{"pace_not_offered"}},
 		{"no camera", func(c *crossing) { c.in.Camera = nil }, Refer, []string{"camera_unavailable"}, []string{"pace_not_offered"}},

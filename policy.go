@@ -16,6 +16,7 @@ type Policy struct {
 	Name             string         `yaml:"name" json:"name"`
 	Eligibility      Eligibility    `yaml:"eligibility" json:"eligibility"`
 	Mandatory        []Requirement  `yaml:"mandatory" json:"mandatory"`
+	WherePresent     []Requirement  `yaml:"where_present" json:"where_present"` // checks that must pass unless the document has nothing to check
 	Face             FacePolicy     `yaml:"face" json:"face"`
 	Lookups          []LookupPolicy `yaml:"lookups" json:"lookups"`
 	Times            Times          `yaml:"times" json:"times"`
@@ -88,10 +89,12 @@ func (p Policy) Validate() error {
 	if len(p.Mandatory) == 0 {
 		return fmt.Errorf("mandatory: names no check, so nothing would have to pass; list at least %s", CheckSODSignature)
 	}
-	for i, r := range p.Mandatory {
-		name, _, _ := strings.Cut(string(r), ":")
-		if !slices.Contains(inOrder, CheckName(name)) {
-			return fmt.Errorf("mandatory[%d]: there is no check %q; the checks are %v", i, name, inOrder)
+	for key, list := range map[string][]Requirement{"mandatory": p.Mandatory, "where_present": p.WherePresent} {
+		for i, r := range list {
+			name, _, _ := strings.Cut(string(r), ":")
+			if !slices.Contains(inOrder, CheckName(name)) {
+				return fmt.Errorf("%s[%d]: there is no check %q; the checks are %v", key, i, name, inOrder)
+			}
 		}
 	}
 	if p.Face.FMR <= 0 || p.Face.FMR > 0.01 {

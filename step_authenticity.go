@@ -16,13 +16,14 @@ type authenticity struct {
 
 func (a authenticity) addTo(e *Evidence) {
 	a.checks.addTo(e)
-	e.Chip.SignerCountry, e.Chip.HashAlgorithm = a.facts.SignerCountry, a.facts.HashAlgorithm
-	e.Chip.TrustDate, e.Chip.CRLDate = a.facts.TrustDate, a.facts.CRLDate
+	e.Chip.SignerCountry, e.Chip.HashAlgorithm, e.Chip.TrustDate = a.facts.SignerCountry, a.facts.HashAlgorithm, a.facts.TrustDate
+	e.Chip.CRLDate, e.Chip.Proof = a.facts.CRLDate, a.facts.Proof
 }
 
-// judgeAuthenticity proves, or not, who issued what the chip said: passive
-// authentication (Doc 9303-11, 5.1), EF.COM against EF.SOD, DG1 against the
-// printed MRZ.
+// judgeAuthenticity proves, or not, who issued what the chip said and that the
+// chip is no copy: passive authentication (Doc 9303-11, 5.1), EF.COM against
+// EF.SOD, EF.CardAccess against DG14, DG1 against the printed MRZ, and chip and
+// active authentication (6).
 func (in *Inspection) judgeAuthenticity(p printed, chip chipReading) authenticity {
 	out := in.authenticate(p, chip)
 	in.tell(StepAuthenticity, out.checks...)
@@ -33,40 +34,84 @@ func (in *Inspection) authenticate(p printed, chip chipReading) authenticity {
 	var out authenticity
 	raw, ok := chip.files[lds.EFSOD.Path()]
 	if !ok {
-		for _, name := range []CheckName{CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckMRZChip, CheckChipGenuine} {
+		for _, name := range []CheckName{CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckCardAccess, CheckMRZChip, CheckChipGenuine} {
 			out.checks = append(out.checks, needs(name, CheckChipRead))
 		}
 		return out
 	}
-	sod, err := lds.ParseSOD(raw)
-	if err != nil {
-		out.checks = checks{fail(CheckSODSignature, because(SODMalformed)), needs(CheckCSCAChain, CheckSODSignature), needs(CheckIssuer, CheckSODSignature), needs(CheckDGHash, CheckSODSignature)}
+	limits := authn.Options{MaxTrustAge: in.Policy.Trust.MaxAge, MaxCRLAge: in.Policy.Trust.CRLMaxAge}
+	found := limits.Examine(chip.chip, in.Trust, in.Now())
+	if _, err := lds.ParseSOD(raw); err != nil {
+		out.checks = checks{fail(CheckSODSignature, because(SODMalformed)), needs(CheckCSCAChain, CheckSODSignature), needs(CheckIssuer, CheckSODSignature), needs(CheckDGHash, CheckSODSignature), needs(CheckCardAccess, CheckSODSignature), needs(CheckChipGenuine, CheckSODSignature)}
 	} else {
-		groups := map[int][]byte{}
-		for n := 1; n <= 16; n++ {
-			if b, ok := chip.files[group(n).Path()]; ok {
-				groups[n] = b
-			}
-		}
-		ages := authn.Options{MaxTrustAge: in.Policy.Trust.MaxAge, MaxCRLAge: in.Policy.Trust.CRLMaxAge}
-		result := ages.Passive(sod, groups, in.Trust, in.Now())
-		out.checks = checks{checkOf(CheckSODSignature, result.Signature), chainCheck(result), checkOf(CheckIssuer, authn.CompareIssuer(result.Signer, p.mrz.Issuer))}
-		for _, n := range wanted {
-			name := fmt.Sprintf("DG%d", n)
-			if groups[n] == nil {
-				out.checks = append(out.checks, needs(CheckDGHash, CheckChipRead).of(name))
-				continue
-			}
-			out.checks = append(out.checks, checkOf(CheckDGHash, result.Groups[n]).of(name))
-		}
-		out.facts = ChipFacts{
-			SignerCountry: stateCode(result.Signer.Country), HashAlgorithm: result.HashAlgorithm,
-			TrustDate: MomentOf(result.TrustDate), CRLDate: MomentOf(result.CRLDate),
-		}
-		out.checks = append(out.checks, compareCOM(chip, sod))
+		out.checks = checks{checkOf(CheckSODSignature, found.Passive.Signature), chainCheck(found.Passive), checkOf(CheckIssuer, authn.CompareIssuer(found.Passive.Signer, p.mrz.Issuer))}
+		out.checks = append(out.checks, groupChecks(chip, found.Passive)...)
+		out.checks = append(out.checks, compareCOM(chip, found), cardAccessCheck(found), genuineCheck(chip, found))
+		r := found.Passive
+		out.facts = ChipFacts{SignerCountry: stateCode(r.Signer.Country), HashAlgorithm: r.HashAlgorithm, TrustDate: MomentOf(r.TrustDate), CRLDate: MomentOf(r.CRLDate), Proof: proofOf(found)}
 	}
-	out.checks = append(out.checks, compareMRZ(p, chip), notPerformed(CheckChipGenuine, because(NotSupported)))
+	out.checks = append(out.checks, compareMRZ(chip, found))
 	return out
+}
+
+// groupChecks are the hashes of the groups the line needs, and of those that
+// prove the chip where they were read.
+func groupChecks(chip chipReading, r authn.Result) (out checks) {
+	for _, n := range wanted {
+		name := fmt.Sprintf("DG%d", n)
+		if chip.files[group(n).Path()] == nil {
+			out = append(out, needs(CheckDGHash, CheckChipRead).of(name))
+			continue
+		}
+		out = append(out, checkOf(CheckDGHash, r.Groups[n]).of(name))
+	}
+	for _, n := range keys {
+		if chip.files[group(n).Path()] != nil {
+			out = append(out, checkOf(CheckDGHash, r.Groups[n]).of(fmt.Sprintf("DG%d", n)))
+		}
+	}
+	return out
+}
+
+// cardAccessCheck is whether PACE was hidden. What only an authentic EF.SOD
+// could confirm needs one.
+func cardAccessCheck(found authn.Findings) Check {
+	chain := found.Passive.Signature.Status == authn.Passed && found.Passive.Chain.Status == authn.Passed
+	if found.CardAccess.Status == authn.Inconclusive && !chain {
+		return needs(CheckCardAccess, CheckCSCAChain)
+	}
+	return checkOf(CheckCardAccess, found.CardAccess)
+}
+
+// genuineCheck is whether the chip is no copy. A reading that broke off says
+// nothing of it.
+func genuineCheck(chip chipReading, found authn.Findings) Check {
+	c := checkOf(CheckChipGenuine, found.Genuine)
+	switch {
+	case c.Status == NotPerformed && chip.status(CheckChipRead, "") != Passed:
+		return needs(CheckChipGenuine, CheckChipRead)
+	case found.Genuine.Code == authn.ChipKeyNotAuthentic && found.Genuine.Subject == lds.EFSOD.Name:
+		return needs(CheckChipGenuine, CheckCSCAChain) // its keys are nobody's word
+	}
+	if c.Status == Passed {
+		for _, n := range found.Notes {
+			c.Reasons = appendNew(c.Reasons, Reason{ReasonCode(n.Code), n.Subject})
+		}
+	}
+	return c
+}
+
+// proofOf names what has proven the chip, the strongest first.
+func proofOf(found authn.Findings) string {
+	switch authn.Passed {
+	case found.ChipAuth.Status:
+		return "chip_authentication"
+	case found.Mapping.Status:
+		return "pace_mapping"
+	case found.ActiveAuth.Status:
+		return "active_authentication"
+	}
+	return ""
 }
 
 // stateCode is a country as a certificate states it, where it is a code of two
@@ -104,29 +149,20 @@ func checkOf(name CheckName, v authn.Verdict) Check {
 	return c
 }
 
-func compareCOM(chip chipReading, sod *lds.SOD) Check {
-	raw, ok := chip.files[lds.EFCOM.Path()]
-	if !ok && chip.status(CheckChipRead, "") != Passed {
+func compareCOM(chip chipReading, found authn.Findings) Check {
+	if _, ok := chip.files[lds.EFCOM.Path()]; !ok && chip.status(CheckChipRead, "") != Passed {
 		return needs(CheckCOM, CheckChipRead) // not read is not absent
 	}
-	if !ok {
-		return checkOf(CheckCOM, authn.CompareCOM(nil, sod))
-	}
-	com, err := lds.ParseCOM(raw)
-	if err != nil {
-		return inconclusive(CheckCOM, because(ChipReadFailed, lds.EFCOM.Name))
-	}
-	return checkOf(CheckCOM, authn.CompareCOM(&com, sod))
+	return checkOf(CheckCOM, found.COM)
 }
 
-func compareMRZ(p printed, chip chipReading) Check {
+func compareMRZ(chip chipReading, found authn.Findings) Check {
 	raw, ok := chip.files[group(1).Path()]
 	if !ok {
 		return needs(CheckMRZChip, CheckChipRead)
 	}
-	lines, err := lds.ParseDG1(raw)
-	if err != nil {
+	if _, err := lds.ParseDG1(raw); err != nil {
 		return fail(CheckMRZChip, because(MRZChipMismatch, "DG1"))
 	}
-	return checkOf(CheckMRZChip, authn.CompareMRZ(p.mrz.Lines(), lines))
+	return checkOf(CheckMRZChip, found.MRZ)
 }

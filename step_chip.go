@@ -8,6 +8,7 @@ import (
 
 	"limen/mrtd"
 	"limen/mrtd/apdu"
+	"limen/mrtd/authn"
 	"limen/mrtd/lds"
 )
 
@@ -15,6 +16,7 @@ import (
 type chipReading struct {
 	checks
 	files map[lds.Path][]byte
+	chip  authn.Chip // the files and what the chip did, to be examined
 	facts ChipFacts
 	spent time.Duration
 }
@@ -25,10 +27,10 @@ func (c chipReading) addTo(e *Evidence) {
 	e.Spent.Chip = SpanOf(c.spent)
 }
 
-// wanted are the data groups the line needs; early comes right after EF.SOD,
-// because its portrait takes about as long to decode and describe as the rest
-// to read.
-var wanted, early = []int{1, 2}, []int{2}
+// wanted are the data groups the line needs, keys those that prove the chip
+// where it has them; early comes right after EF.SOD, because its portrait takes
+// about as long to decode and describe as the rest to read.
+var wanted, keys, early = []int{1, 2}, []int{14, 15}, []int{2}
 
 // readChip opens the chip with what is printed on the document and reads the
 // files the line needs, each of which arrives once it is whole. What was read
@@ -55,7 +57,7 @@ func (in *Inspection) readChip(ctx context.Context, p printed, can string, arriv
 		}
 		return done(inconclusive(CheckChipAccess, reason), needs(CheckChipRead, CheckChipAccess))
 	}
-	defer chip.Close()
+	defer func() { chip.Close() }()
 
 	limit, stop := context.WithTimeout(ctx, in.Policy.Times.ChipRead)
 	defer stop()
@@ -64,8 +66,19 @@ func (in *Inspection) readChip(ctx context.Context, p printed, can string, arriv
 		Progress: func(f lds.File, read, total int) {
 			in.observe(Event{Step: StepChip, Progress: &ReadProgress{f.Name, read, total}})
 		},
+		// A document that slipped is read on from where it slipped, if it comes back.
+		Reconnect: func(limit context.Context) (apdu.Card, error) {
+			chip.Close()
+			again, stop := context.WithTimeout(limit, in.Policy.Times.ChipWait)
+			defer stop()
+			back, err := in.Chip.Connect(again)
+			if err == nil {
+				chip = back
+			}
+			return back, err
+		},
 	})
-	out.files = reading.Files
+	out.files, out.chip = reading.Files, reading.Chip(p.mrz.Lines())
 	out.facts = factsOf(reading)
 	unable, away := errors.AsType[*Unable](err) // the reader, not the chip
 	switch {
@@ -108,14 +121,14 @@ func judgeAccess(r mrtd.Reading, unless Reason) Check {
 func judgeFiles(r mrtd.Reading) Check {
 	var missing, unread []Reason
 	files := []lds.File{lds.EFSOD}
-	for _, n := range wanted {
+	for _, n := range slices.Concat(wanted, signedKeys(r)) {
 		files = append(files, group(n))
 	}
 	for _, f := range files {
 		if _, ok := r.Files[f.Path()]; ok {
 			continue
 		}
-		i := slices.IndexFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File.FID == f.FID })
+		i := slices.IndexFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File == f })
 		if i < 0 || r.Failures[i].Status != apdu.FileNotFound { // without a failure: never come to
 			unread = append(unread, because(ChipReadFailed, f.Name))
 			continue
@@ -129,6 +142,23 @@ func judgeFiles(r mrtd.Reading) Check {
 		return inconclusive(CheckChipRead, unread...)
 	}
 	return pass(CheckChipRead)
+}
+
+// signedKeys are the groups that prove the chip and that EF.SOD says it has: a
+// copy would rather not have them read. One that a better proof made needless
+// was not asked for.
+func signedKeys(r mrtd.Reading) (out []int) {
+	sod, err := lds.ParseSOD(r.Files[lds.EFSOD.Path()])
+	if err != nil {
+		return nil
+	}
+	for _, n := range keys {
+		tried := slices.ContainsFunc(r.Failures, func(x mrtd.FileFailure) bool { return x.File == group(n) })
+		if sod.Hashes[n] != nil && tried {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 func factsOf(r mrtd.Reading) ChipFacts {

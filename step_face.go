@@ -81,10 +81,10 @@ func (in *Inspection) awaitPortrait(ctx context.Context) *earlyPortrait {
 
 // arrive starts with the file that holds the portrait.
 func (e *earlyPortrait) arrive(f lds.File, data []byte) {
-	switch f.FID {
-	case lds.EFSOD.FID:
+	switch f {
+	case lds.EFSOD:
 		e.sod = data
-	case group(2).FID:
+	case group(2):
 		e.once.Do(func() {
 			e.dg2 = data
 			go func() { e.done <- e.in.decodePortrait(e.ctx, e.sod, e.dg2) }()

@@ -37,18 +37,27 @@ type files struct {
 	channel  apdu.Card
 	block    int  // plain bytes to ask for in one command
 	short    int  // the most of them that a short APDU carries
+	bySFI    bool // short identifiers have worked: what they do not find is not there
 	noSFI    bool // the chip wants files selected
+	met      func(Quirk)
 	progress func(file lds.File, read, total int)
 }
 
 // newFiles sizes the reads: maxLe is the longest raw response data, of which
 // secure messaging takes its share.
-func newFiles(channel apdu.Card, maxLe int, opt Options) *files {
+func newFiles(channel apdu.Card, maxLe int, progress func(lds.File, int, int), met func(Quirk)) *files {
 	block, short := maxLe, 256
 	if s, ok := channel.(*access.Session); ok {
 		block, short = s.MaxPlain(maxLe), s.MaxPlain(256)
 	}
-	return &files{channel: channel, block: block, short: short, progress: opt.Progress}
+	return &files{channel: channel, block: block, short: short, progress: progress, met: met}
+}
+
+// keep takes over what an earlier session's reads have learned of the chip.
+func (s *files) keep(before *files) {
+	if before != nil {
+		s.block, s.bySFI, s.noSFI = min(before.block, s.block), before.bySFI, before.noSFI
+	}
 }
 
 // errFile is content that is no file of the kind it should be.
@@ -56,18 +65,19 @@ type errFile struct{ reason string }
 
 func (e *errFile) Error() string { return e.reason }
 
-// read reads one file. The first response tells the length, so that no command
-// is spent on the header alone.
-func (s *files) read(ctx context.Context, f lds.File) ([]byte, error) {
-	data, err := s.first(ctx, f)
+// read reads a file, on from what has come of it: a session that was opened
+// anew goes on where the last one broke off. The first response tells the
+// length, so that no command is spent on the header alone. What has come is
+// returned with an error too.
+func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, error) {
+	data, err := s.start(ctx, f, have)
 	if err != nil {
-		return nil, err
+		return have, err
 	}
-	last := len(data)
-	for {
+	for last := len(data) - len(have); ; {
 		total, whole, err := extent(f, data)
 		if err != nil {
-			return nil, err
+			return data, err
 		}
 		if s.progress != nil {
 			s.progress(f, len(data), total)
@@ -75,20 +85,30 @@ func (s *files) read(ctx context.Context, f lds.File) ([]byte, error) {
 		if whole {
 			return data[:total:total], nil
 		}
-		s.learn(total, len(data), last)
+		if last > 0 {
+			s.learn(total, len(data), last)
+		}
 		want := s.block
 		if total > 0 {
 			want = min(want, total-len(data))
 		}
 		more, err := s.at(ctx, len(data), want)
 		if err != nil {
-			return nil, err
+			return data, err
 		}
 		if len(more) == 0 {
-			return nil, &errFile{fmt.Sprintf("the file ends after %d bytes, before its stated length", len(data))}
+			return data, &errFile{fmt.Sprintf("the file ends after %d bytes, before its stated length", len(data))}
 		}
 		data, last = append(data, more...), len(more)
 	}
+}
+
+// start makes the file current and reads its start, unless that has come.
+func (s *files) start(ctx context.Context, f lds.File, have []byte) ([]byte, error) {
+	if len(have) == 0 {
+		return s.first(ctx, f)
+	}
+	return have, s.selected(ctx, f)
 }
 
 // learn takes a response that was short though the file went on, as after
@@ -102,6 +122,9 @@ func (s *files) learn(total, have, last int) {
 // extent tells a file's length from its first bytes, 0 while unknown, and
 // whether all of it is there.
 func extent(f lds.File, data []byte) (total int, whole bool, err error) {
+	if f.Tag == 0 { // a list of objects: what one command gives is all that is asked of it
+		return len(data), true, nil
+	}
 	tag, length, header, indefinite, err := ber.ParseHeader(data)
 	limit := sizeLimit(f)
 	switch {
@@ -132,17 +155,37 @@ func extent(f lds.File, data []byte) (total int, whole bool, err error) {
 func (s *files) first(ctx context.Context, f lds.File) ([]byte, error) {
 	if !s.noSFI {
 		data, err := s.attempt(ctx, s.block, func(n int) apdu.Command { return apdu.ReadBinarySFI(f.SFI, n) })
+		s.bySFI = s.bySFI || err == nil && len(data) > 0 && !f.MasterFile
+		if bare := (*access.PlainStatusError)(nil); !s.bySFI && errors.As(err, &bare) && bare.SW == apdu.FileNotFound {
+			// It may be the short identifier that is not found, and the session is
+			// over: ask anew, by SELECT.
+			s.noSFI = true
+			return nil, fmt.Errorf("%w: %w", access.ErrSessionOver, err)
+		}
 		var status *apdu.StatusError
-		if !errors.As(err, &status) || status.SW == apdu.SecurityStatus {
+		if !errors.As(err, &status) || status.SW == apdu.SecurityStatus || status.SW == apdu.FileNotFound && s.bySFI {
 			return data, err
 		}
 	}
+	if err := s.selected(ctx, f); err != nil {
+		return nil, err
+	}
+	data, err := s.at(ctx, 0, s.block)
+	if err == nil && len(data) > 0 && !f.MasterFile {
+		s.noSFI = true
+		s.met(QuirkNoShortIdentifiers)
+	}
+	return data, err
+}
+
+// selected makes the file current by SELECT.
+func (s *files) selected(ctx context.Context, f lds.File) error {
 	if f.MasterFile {
 		// Where another program left the chip in an application.
 		if r, err := apdu.Send(ctx, s.channel, apdu.SelectMF()); err != nil {
-			return nil, err
+			return err
 		} else if r.SW == apdu.WrongINS || r.SW == apdu.WrongCLA {
-			return nil, r.Check(apdu.SelectMF())
+			return r.Check(apdu.SelectMF())
 		}
 	}
 	c := apdu.SelectFile(f.FID)
@@ -150,14 +193,7 @@ func (s *files) first(ctx context.Context, f lds.File) ([]byte, error) {
 	if err == nil {
 		err = r.Check(c)
 	}
-	if err != nil {
-		return nil, err
-	}
-	data, err := s.at(ctx, 0, s.block)
-	if err == nil && len(data) > 0 && !f.MasterFile {
-		s.noSFI = true
-	}
-	return data, err
+	return err
 }
 
 // at reads up to n bytes of the current file from an offset.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 
 	"limen/mrtd/access"
 	"limen/mrtd/apdu"
@@ -15,46 +15,55 @@ import (
 // fails three will fail the fourth, and each costs a traveller's second.
 const maxVariants = 3
 
-// open gains access with the application selected at the end: PACE where the
-// chip offers it, BAC otherwise or after PACE failed, and none where the chip
-// asks for none.
-func open(ctx context.Context, card *link, infos lds.SecurityInfos, key Key, random io.Reader) (apdu.Card, Access, error) {
-	session, a, refused, err := openPACE(ctx, card, infos, key, random)
+// gainAccess opens the chip with the application selected at the end: PACE
+// where the chip offers it, BAC otherwise or after PACE failed, and none where
+// the chip asks for none.
+func (r *reader) gainAccess(ctx context.Context) (apdu.Card, Access, error) {
+	opened, a, refused, err := r.openPACE(ctx)
 	if err != nil {
 		return nil, a, err
 	}
-	if session != nil {
-		return session, a, selectApplication(ctx, session)
+	if opened != nil {
+		if err := r.proveMapping(ctx, opened); err != nil {
+			return nil, a, err
+		}
+		return opened.Session, a, r.selectApplication(ctx, opened.Session)
 	}
 	// A plain SELECT also ends what PACE may have left half open.
-	if err := selectApplication(ctx, card); err != nil {
-		if lost := card.failure(ctx); lost == nil && refused != nil && !errors.Is(err, ErrNoApplication) {
+	if err := r.selectApplication(ctx, r.card); err != nil {
+		if lost := r.card.failure(ctx); lost == nil && refused != nil && !errors.Is(err, ErrNoApplication) {
 			return nil, a, fmt.Errorf("%w: %w", ErrAccessDenied, refused)
 		}
 		return nil, a, err
 	}
-	if key.MRZ != "" {
-		session, err := access.BAC(ctx, card, key.MRZ, random)
+	if r.key.MRZ != "" {
+		session, err := access.BAC(ctx, r.card, r.key.MRZ, r.opt.Random)
 		if err == nil {
 			a.Protocol, a.Password, a.Cipher = ProtocolBAC, "MRZ", session.Cipher().String()
 			return session, a, nil
 		}
-		if lost := card.failure(ctx); lost != nil {
+		if lost := r.card.failure(ctx); lost != nil {
 			return nil, a, fmt.Errorf("cannot run BAC: %w", lost)
 		}
-		if errors.Is(err, access.ErrRefused) {
+		switch {
+		case statusOf(err) == apdu.ReferenceNotFound: // it has no keys for BAC: the key was not judged
+			r.met(QuirkBACRefusedAsMissing)
+			if refused == nil {
+				refused = fmt.Errorf("%w: it opens by PACE alone, and that could not be run: %v", access.ErrRefused, statusOf(err))
+			}
+		case errors.Is(err, access.ErrRefused):
 			refused = err
-		} else if refused == nil {
+		case refused == nil:
 			refused = fmt.Errorf("cannot run BAC: %w", err)
 		}
 	}
-	free, err := openWithoutKey(ctx, card)
+	free, err := openWithoutKey(ctx, r.card)
 	switch {
 	case err != nil:
 		return nil, a, err
 	case free:
 		a.Protocol = ProtocolNone
-		return card, a, nil
+		return r.card, a, nil
 	case refused == nil:
 		return nil, a, fmt.Errorf("%w: it asks for a key that only the MRZ gives", ErrAccessDenied)
 	case errors.Is(refused, access.ErrRefused):
@@ -64,30 +73,31 @@ func open(ctx context.Context, card *link, infos lds.SecurityInfos, key Key, ran
 }
 
 // openPACE tries the chip's variants, best first, with the CAN and then the
-// MRZ. A nil session without error means that PACE is not to be had; refused
-// then tells that a key was the reason.
-func openPACE(ctx context.Context, card *link, infos lds.SecurityInfos, key Key, random io.Reader) (_ apdu.Card, a Access, refused, err error) {
+// MRZ. Nil without error means that PACE is not to be had; refused then tells
+// that a key was the reason.
+func (r *reader) openPACE(ctx context.Context) (_ *access.Opened, a Access, refused, err error) {
 	a.PACE = PACENotOffered
-	if len(infos.PACE) > 0 {
+	if len(r.infos.PACE) > 0 {
 		a.PACE = PACEUnsupported
 	}
 	var passwords []access.Password
-	if key.CAN != "" {
-		passwords = append(passwords, access.CANPassword(key.CAN))
+	if r.key.CAN != "" {
+		passwords = append(passwords, access.CANPassword(r.key.CAN))
 	}
-	if key.MRZ != "" {
-		passwords = append(passwords, access.MRZPassword(key.MRZ))
+	if r.key.MRZ != "" {
+		passwords = append(passwords, access.MRZPassword(r.key.MRZ))
 	}
-	variants := access.Variants(infos)
+	variants := carried(r.card, access.Variants(r.infos))
 	for _, v := range variants[:min(len(variants), maxVariants)] {
 		for _, password := range passwords {
-			session, err := access.PACE(ctx, card, v, password, random)
+			opened, err := access.PACE(ctx, r.card, v, password, r.opt.Random)
 			if err == nil {
 				a.Protocol, a.PACE, a.PACEProblem, a.Password = ProtocolPACE, PACESucceeded, "", password.Name()
-				a.OID, a.ParameterID, a.Curve, a.Cipher = v.OID, v.ParameterID, v.Curve.Name, v.Cipher.String()
-				return session, a, nil, nil
+				a.setVariant(v)
+				a.Opened = opened
+				return opened, a, nil, nil
 			}
-			if lost := card.failure(ctx); lost != nil {
+			if lost := r.card.failure(ctx); lost != nil {
 				return nil, a, nil, fmt.Errorf("cannot run PACE: %w", lost)
 			}
 			a.PACE, a.PACEProblem = PACEFailed, err.Error()
@@ -102,14 +112,37 @@ func openPACE(ctx context.Context, card *link, infos lds.SecurityInfos, key Key,
 	return nil, a, refused, nil
 }
 
-// selectApplication selects the eMRTD application, or says that there is none.
-func selectApplication(ctx context.Context, card apdu.Card) error {
-	c := apdu.SelectApplication(apdu.EMRTD())
-	r, err := apdu.Send(ctx, card, c)
-	if err == nil {
-		err = r.Check(c)
+// carried are the variants whose keys fit the commands and responses the card
+// says it carries; one that does not say is tried.
+func carried(card *link, variants []access.Variant) []access.Variant {
+	if _, says := card.Card.(apdu.Limited); !says {
+		return variants
 	}
-	switch r.SW {
+	command, response := card.Limits()
+	return slices.DeleteFunc(variants, func(v access.Variant) bool {
+		c, r := v.Longest()
+		return c > command || r > response
+	})
+}
+
+// selectApplication selects the eMRTD application, or says that there is none.
+func (r *reader) selectApplication(ctx context.Context, card apdu.Card) error {
+	c := apdu.SelectApplication(apdu.EMRTD())
+	answer, err := apdu.Send(ctx, card, c)
+	if err == nil && answer.SW == apdu.LastCommandExpected { // a chain that PACE left open: this command ended it
+		answer, err = apdu.Send(ctx, card, c)
+	}
+	if err == nil && answer.SW == apdu.WrongP1P2 {
+		withFCI := c
+		withFCI.P2, withFCI.Le = 0, 256
+		if answer, err = apdu.Send(ctx, card, withFCI); err == nil && answer.SW == apdu.Success {
+			r.met(QuirkApplicationWantsFCI)
+		}
+	}
+	if err == nil {
+		err = answer.Check(c)
+	}
+	switch statusOf(err) {
 	case apdu.FileNotFound, apdu.FunctionUnsupported, apdu.WrongP1P2, apdu.WrongINS, apdu.WrongCLA:
 		return fmt.Errorf("%w: %w", ErrNoApplication, err)
 	}

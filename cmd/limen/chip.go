@@ -59,8 +59,20 @@ func (c *chipIssue) Run(con *cli.Console) error {
 			return err
 		}
 	}
+	result := map[string]any{"folder": c.Out, "files": specimen.Files(passport), "csca": filepath.Join(c.Out, "csca.cer"), "crl": filepath.Join(c.Out, "csca.crl")}
+	verifier, err := order.Verifier()
+	if err != nil {
+		return err
+	}
+	if verifier != nil { // who may read the fingerprints: certificates, and the inspection system's key
+		terminal := filepath.Join(c.Out, "terminal")
+		if err := verifier.Save(terminal); err != nil {
+			return err
+		}
+		result["terminal"] = terminal
+	}
 	if c.JSON {
-		return con.PrintJSON(map[string]any{"folder": c.Out, "files": specimen.Files(passport), "csca": filepath.Join(c.Out, "csca.cer"), "crl": filepath.Join(c.Out, "csca.crl")})
+		return con.PrintJSON(result)
 	}
 	con.Printf("%s: %s\nserve it with `limen chip simulate %s --pn532 LINK` or `--vpcd HOST:PORT`; trust it with `limen trust import %s %s --trust DIR`\n",
 		c.Out, strings.Join(specimen.Files(passport), " "), c.Out, filepath.Join(c.Out, "csca.cer"), filepath.Join(c.Out, "csca.crl"))

@@ -92,7 +92,7 @@ func (f *findings) unjudged() []string {
 }
 
 // row is one line of a result for people.
-func row(con *cli.Console, name, value string) { con.Printf("%-16s %s\n", name, value) }
+func row(con *cli.Console, name, value string) { con.Printf("%-34s %s\n", name, value) }
 
 // trustNotGiven notes that the chain was not judged since no store was named.
 const trustNotGiven = "trust_not_given"

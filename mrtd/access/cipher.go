@@ -1,12 +1,13 @@
-// Package access opens a chip: Basic Access Control, PACE by elliptic curves
-// with generic mapping, and the secure messaging that follows either
-// (Doc 9303-11, 4.3, 4.4 and 9.8).
+// Package access opens a chip: Basic Access Control, PACE with generic,
+// integrated and chip authentication mapping over elliptic curves and modulo
+// primes, and the secure messaging that follows either; and it has the chip
+// prove itself, by chip authentication and active authentication (Doc 9303-11,
+// 4.3, 4.4, 6 and 9.8).
 //
-//	password -> BAC or PACE -> Session, a Card that protects what it passes on
+//	password -> BAC or PACE -> Session, a Card that protects what it passes on -> ChipAuthentication -> Session
 //
-// It leaves out PACE over finite-field Diffie-Hellman and the integrated
-// mapping, and terminal authentication. Randomness comes from the caller. Keys
-// print as redacted.
+// It leaves out curves with a cofactor and terminal authentication. Randomness
+// comes from the caller. Keys print as redacted.
 package access
 
 import (
@@ -71,6 +72,11 @@ func (c Cipher) BlockSize() int {
 	return aes.BlockSize
 }
 
+// keyLen is the length of the cipher's keys in bytes; 3DES has two.
+func (c Cipher) keyLen() int {
+	return map[Cipher]int{TripleDES: 16, AES128: 16, AES192: 24, AES256: 32}[c]
+}
+
 // Counters of the key derivation function (9.7.2 to 9.7.4).
 const (
 	forEncryption = 1
@@ -120,7 +126,7 @@ type Suite struct {
 
 // NewSuite sets up a cipher with keys of its size.
 func NewSuite(c Cipher, enc, mac Key) (*Suite, error) {
-	size := map[Cipher]int{TripleDES: 16, AES128: 16, AES192: 24, AES256: 32}[c]
+	size := c.keyLen()
 	if size == 0 || len(enc) != size || len(mac) != size {
 		return nil, fmt.Errorf("access: keys of %d and %d bytes do not fit %s", len(enc), len(mac), c)
 	}

@@ -2,142 +2,58 @@ package access
 
 import (
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
-	"strings"
 
 	"limen/mrtd/apdu"
 	"limen/mrtd/ber"
 	"limen/mrtd/ec"
-	"limen/mrtd/lds"
 )
 
-// Password is what PACE proves knowledge of (4.4, table 14). It prints as redacted.
-type Password struct {
-	reference byte // DO'83' of MSE:Set AT
-	encoded   Key
+// Opened is what PACE leaves. It prints as redacted.
+type Opened struct {
+	Session *Session
+	// ChipKey is the compressed ephemeral key of the chip's key agreement, which
+	// terminal authentication takes as the chip's identifier (BSI TR-03110-3,
+	// A.2.2.3): the x-coordinate on a curve, the SHA-1 hash in a group.
+	ChipKey []byte
+	// Key is the reader's own ephemeral key, compressed alike: after chip
+	// authentication mapping terminal authentication may follow at once, and signs
+	// it (Doc 9303-11, 7.1.2). After other mappings the chip must authenticate first.
+	Key []byte
+	// CARs are the certification authority references the chip sent, DO'87' and
+	// DO'88', the most recent first (4.4.5.5); most chips send none.
+	CARs [][]byte
+	// CAM is the chip's proof of its static key, yet to be judged; nil unless the
+	// mapping was CAM.
+	CAM *CAMProof
 }
 
-// MRZPassword is the password of document number, date of birth and date of
-// expiry, each with its check digit, as for BAC.
-func MRZPassword(mrzInformation string) Password {
-	h := sha1.Sum([]byte(mrzInformation))
-	return Password{1, h[:]}
-}
+const redactedOpened = "opened by PACE (redacted)"
 
-// CANPassword is the password of the card access number.
-func CANPassword(can string) Password { return Password{2, Key(can)} }
+// Format prints nothing of the keys, whatever the verb.
+func (Opened) Format(f fmt.State, _ rune) { io.WriteString(f, redactedOpened) }
 
-// Format prints which password it is and none of its content.
-func (p Password) Format(f fmt.State, _ rune) { io.WriteString(f, p.Name()+" (redacted)") }
+// LogValue redacts in logs.
+func (Opened) LogValue() slog.Value { return slog.StringValue(redactedOpened) }
 
-// LogValue redacts the password in logs.
-func (p Password) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
-
-// Name is "MRZ" or "CAN".
-func (p Password) Name() string {
-	if p.reference == 2 {
-		return "CAN"
-	}
-	return "MRZ"
-}
-
-// Key derives the key that encrypts the nonce, K_pi (9.7.3).
-func (p Password) Key(c Cipher) Key { return c.Derive(p.encoded, forPassword) }
-
-// NonceSuite encrypts and decrypts PACE's nonce under the password.
-func (p Password) NonceSuite(c Cipher) (*Suite, error) {
-	key := p.Key(c)
-	return NewSuite(c, key, key)
-}
-
-const oidPACE = "0.4.0.127.0.7.2.2.4."
-
-// PACECipher tells which cipher a PACE protocol uses, and whether it is one
-// that runs here: elliptic curves with generic mapping (4.4.3.2, table 3).
-func PACECipher(oid string) (Cipher, bool) {
-	tail, ok := strings.CutPrefix(oid, oidPACE+"2.")
-	if !ok || len(tail) != 1 || tail[0] < '1' || tail[0] > '4' {
-		return 0, false
-	}
-	return Cipher(tail[0] - '0'), true
-}
-
-// Variant is one way to run PACE that chip and reader share.
-type Variant struct {
-	OID         string
-	Cipher      Cipher
-	ParameterID int
-	Curve       *ec.Curve
-	Ambiguous   bool // the chip has several domain parameters: name the set in DO'84'
-}
-
-// Variants lists the variants of EF.CardAccess that run here, best first: AES
-// before 3DES, longer keys before shorter, otherwise as the chip lists them.
-// Curves with a cofactor are left out: none of table 12 has one.
-func Variants(infos lds.SecurityInfos) []Variant {
-	var out []Variant
-	sets := map[int]bool{}
-	for _, info := range infos.PACE {
-		sets[info.ParameterID] = true
-		cipher, ok := PACECipher(info.OID)
-		if !ok || info.Version != 2 {
-			continue
-		}
-		curve := ec.ByParameterID(info.ParameterID)
-		for _, d := range infos.Domains {
-			if curve == nil && d.ParameterID == info.ParameterID && strings.HasPrefix(info.OID, d.OID+".") {
-				curve = d.Curve
-			}
-		}
-		if curve == nil || curve.H != 1 {
-			continue
-		}
-		out = append(out, Variant{info.OID, cipher, info.ParameterID, curve, false})
-	}
-	for i := range out {
-		out[i].Ambiguous = len(sets) > 1
-		for j := i; j > 0 && out[j].Cipher > out[j-1].Cipher; j-- {
-			out[j], out[j-1] = out[j-1], out[j]
-		}
-	}
-	return out
-}
+// MarshalText redacts in encoders.
+func (Opened) MarshalText() ([]byte, error) { return []byte(redactedOpened), nil }
 
 // PACE opens the chip from its master file (4.4): the password is proven
 // without being sent, and the session keys do not depend on its strength.
 //
 // A wrong password gives ErrRefused, joined with the chip's *apdu.StatusError
 // where it was the chip that said so.
-func PACE(ctx context.Context, card apdu.Card, v Variant, password Password, random io.Reader) (*Session, error) {
+func PACE(ctx context.Context, card apdu.Card, v Variant, password Password, random io.Reader) (*Opened, error) {
 	p := pace{ctx, card, v, random}
-	if err := p.choose(password); err != nil {
-		return nil, err
+	if v.Group != nil {
+		return run[*big.Int](p, inGroup{v.Group}, password)
 	}
-	s, err := p.nonce(password)
-	if err != nil {
-		return nil, err
-	}
-	generator, err := p.mapNonce(s)
-	if err != nil {
-		return nil, fmt.Errorf("PACE mapping: %w", err)
-	}
-	secret, own, theirs, err := p.agree(generator)
-	if err != nil {
-		return nil, fmt.Errorf("PACE key agreement: %w", err)
-	}
-	suite, err := SessionSuite(v.Cipher, secret)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.authenticate(suite, own, theirs); err != nil {
-		return nil, err
-	}
-	return NewSession(card, suite, nil)
+	return run[ec.Point](p, onCurve{v.Curve}, password)
 }
 
 // pace is what every step needs; no step changes it.
@@ -146,6 +62,44 @@ type pace struct {
 	card   apdu.Card
 	v      Variant
 	random io.Reader
+}
+
+func run[E any](p pace, d domain[E], password Password) (*Opened, error) {
+	if err := p.choose(password); err != nil {
+		return nil, err
+	}
+	s, err := p.nonce(password)
+	if err != nil {
+		return nil, err
+	}
+	var generator E
+	var mapping []byte
+	if p.v.Mapping == IM {
+		generator, err = mapIntegrated(p, d, s)
+	} else {
+		generator, mapping, err = mapGeneric(p, d, s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("PACE mapping: %w", err)
+	}
+	secret, own, theirs, err := agree(p, d, generator)
+	if err != nil {
+		return nil, fmt.Errorf("PACE key agreement: %w", err)
+	}
+	suite, err := SessionSuite(p.v.Cipher, secret)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := authenticate(p, d, suite, own, theirs)
+	if err != nil {
+		return nil, fmt.Errorf("PACE mutual authentication: %w", err)
+	}
+	out := &Opened{ChipKey: d.compressed(theirs.element), Key: d.compressed(own.element), CARs: references(answer)}
+	if p.v.Mapping == CAM {
+		out.CAM = newCAMProof(suite, p.v.Curve, mapping, answer)
+	}
+	out.Session, err = NewSession(p.card, suite, nil)
+	return out, err
 }
 
 // choose names protocol, password and, where the chip has several, parameters.
@@ -183,6 +137,9 @@ func oidValue(oid string) []byte {
 // step sends one GENERAL AUTHENTICATE and returns the chip's data objects.
 func (p pace) step(more bool, do []byte) (ber.TLV, error) {
 	c := apdu.GeneralAuthenticate(more, do)
+	if c.Extended() {
+		c.Le = apdu.MaxLe // the answer is as long
+	}
 	r, err := apdu.Send(p.ctx, p.card, c)
 	if err != nil {
 		return ber.TLV{}, err
@@ -196,7 +153,7 @@ func (p pace) step(more bool, do []byte) (ber.TLV, error) {
 	return ber.Parse(r.Data, 0x7C)
 }
 
-func (p pace) nonce(password Password) (*big.Int, error) {
+func (p pace) nonce(password Password) ([]byte, error) {
 	answer, err := p.step(true, nil)
 	if err != nil {
 		return nil, fmt.Errorf("PACE nonce: %w", err)
@@ -210,93 +167,81 @@ func (p pace) nonce(password Password) (*big.Int, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := suite.Decrypt(make([]byte, block), z.Value)
-	if err != nil {
-		return nil, err
-	}
-	return new(big.Int).SetBytes(s), nil
+	return suite.Decrypt(make([]byte, block), z.Value)
 }
 
-// mapNonce is the generic mapping G' = s·G + H, H agreed anonymously (4.4.3.3.1).
-func (p pace) mapNonce(s *big.Int) (ec.Point, error) {
-	c := p.v.Curve
-	private, own, theirs, err := p.exchange(0x81, 0x82, ec.Point{})
-	if err != nil {
-		return ec.Point{}, err
-	}
-	if own.Equal(theirs) {
-		return ec.Point{}, errEcho
-	}
-	h := c.ScalarMult(theirs, private)
-	if h.Infinity() {
-		return ec.Point{}, errInfinity
-	}
-	g := c.Add(c.ScalarMult(c.G, new(big.Int).Mod(s, c.N)), h)
-	if g.Infinity() {
-		return ec.Point{}, errInfinity
-	}
-	return g, nil
+// public is a public key and how it was sent.
+type public[E any] struct {
+	element E
+	encoded []byte
 }
 
-var (
-	errEcho     = errors.New("the chip sent back the reader's own key")
-	errInfinity = errors.New("the agreed point is at infinity")
-)
-
-// agree runs Diffie-Hellman over the mapped generator; the secret is the
-// x-coordinate at the field's length (9.7.1).
-func (p pace) agree(generator ec.Point) (secret []byte, own, theirs ec.Point, err error) {
-	c := p.v.Curve
-	private, own, theirs, err := p.exchange(0x83, 0x84, generator)
+// agree runs Diffie-Hellman over the mapped generator.
+func agree[E any](p pace, d domain[E], generator E) (secret []byte, own, theirs public[E], err error) {
+	private, own, theirs, err := swap(p, d, 0x83, 0x84, generator)
 	if err != nil {
 		return nil, own, theirs, err
 	}
-	if own.Equal(theirs) {
-		return nil, own, theirs, errEcho
+	k, err := d.power(theirs.element, private)
+	if err != nil {
+		return nil, own, theirs, err
 	}
-	k := c.ScalarMult(theirs, private)
-	if k.Infinity() {
-		return nil, own, theirs, errInfinity
-	}
-	return k.X.FillBytes(make([]byte, c.ByteLen())), own, theirs, nil
+	return d.secret(k), own, theirs, nil
 }
 
-// exchange swaps ephemeral keys over a generator.
-func (p pace) exchange(send, receive ber.Tag, generator ec.Point) (private *big.Int, own, theirs ec.Point, err error) {
-	c := p.v.Curve
-	private, own, err = c.GenerateKey(p.random, generator)
+// swap exchanges ephemeral keys over a generator.
+func swap[E any](p pace, d domain[E], send, receive ber.Tag, generator E) (private *big.Int, own, theirs public[E], err error) {
+	private, own.element, err = d.GenerateKey(p.random, generator)
 	if err != nil {
 		return nil, own, theirs, fmt.Errorf("no randomness: %w", err)
 	}
-	answer, err := p.step(true, ber.Encode(send, c.Marshal(own)))
+	own.encoded = d.encode(own.element)
+	answer, err := p.step(true, ber.Encode(send, own.encoded))
 	if err != nil {
 		return nil, own, theirs, err
 	}
 	do, ok := answer.Find(receive)
-	if !ok || len(do.Value) == 0 || do.Value[0] != 4 { // only uncompressed points (4.4.3.2)
-		return nil, own, theirs, errors.New("the chip sent no uncompressed point")
+	if !ok {
+		return nil, own, theirs, errors.New("the chip sent no key")
 	}
-	theirs, err = c.Unmarshal(do.Value)
-	return private, own, theirs, err
+	theirs.encoded = do.Value
+	if theirs.element, err = d.decode(do.Value); err != nil {
+		return nil, own, theirs, err
+	}
+	if d.equal(own.element, theirs.element) {
+		return nil, own, theirs, errEcho
+	}
+	return private, own, theirs, nil
 }
 
-// authenticate swaps tokens: each side's MAC over the other's key (4.4.3.4).
-// What else the chip may send along (certification authority references,
-// encrypted chip authentication data) is left aside.
-func (p pace) authenticate(suite *Suite, own, theirs ec.Point) error {
-	token := PACEToken(suite, p.v.OID, p.v.Curve, theirs)
-	answer, err := p.step(false, ber.Encode(0x85, token))
+// authenticate swaps tokens, each side's MAC over the other's key (4.4.3.4),
+// and returns what else the chip sent along. Keys in a group may begin with
+// zeros: the chip's is taken as it was sent, and its token accepted over the
+// reader's in either length.
+func authenticate[E any](p pace, d domain[E], suite *Suite, own, theirs public[E]) (ber.TLV, error) {
+	token := func(key []byte) []byte {
+		return suite.Token(ber.Encode(0x7F49, ber.EncodeOID(p.v.OID), ber.Encode(d.tag(), key)))
+	}
+	answer, err := p.step(false, ber.Encode(0x85, token(theirs.encoded)))
 	if err != nil {
-		return fmt.Errorf("PACE mutual authentication: %w", err)
+		return answer, err
 	}
 	do, ok := answer.Find(0x86)
-	if !ok || !equal(do.Value, PACEToken(suite, p.v.OID, p.v.Curve, own)) {
-		return fmt.Errorf("PACE mutual authentication: %w: its token does not verify", ErrRefused)
+	if !ok || !equal(do.Value, token(own.encoded)) && !equal(do.Value, token(d.padded(own.element))) {
+		return answer, fmt.Errorf("%w: its token does not verify", ErrRefused)
 	}
-	return nil
+	return answer, nil
 }
 
-// PACEToken is the MAC over the public key data object of protocol and key (4.4.3.4, 9.4.4).
-func PACEToken(suite *Suite, oid string, curve *ec.Curve, key ec.Point) []byte {
-	return suite.Token(ber.Encode(0x7F49, ber.EncodeOID(oid), ber.Encode(0x86, curve.Marshal(key))))
+// maxReference is the longest certification authority reference (Doc 9303-12, 8.2.1.2).
+const maxReference = 16
+
+// references are the certification authority references of the last step.
+func references(answer ber.TLV) (out [][]byte) {
+	for _, tag := range []ber.Tag{0x87, 0x88} {
+		if do, ok := answer.Find(tag); ok && len(do.Value) > 0 && len(do.Value) <= maxReference {
+			out = append(out, do.Value)
+		}
+	}
+	return out
 }

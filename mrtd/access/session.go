@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"limen/mrtd/apdu"
 	"limen/mrtd/ber"
@@ -49,6 +50,9 @@ type Session struct {
 	suite *Suite
 	ssc   []byte
 	over  bool
+
+	answered bool // a protected answer has verified: the chip has the keys
+	outside  bool // see StatusOutside
 }
 
 // NewSession starts secure messaging with fresh keys. The counter starts at
@@ -78,6 +82,11 @@ func (s *Session) Cipher() Cipher { return s.suite.cipher }
 // Card is the card below the session: a protocol that replaces the keys (chip
 // authentication) puts the new session on it.
 func (s *Session) Card() apdu.Card { return s.card }
+
+// StatusOutside tells that the chip left DO'99' out of an answer (9.8.4 demands
+// it): the status word was then not authenticated. The data was, so what a
+// middleman gains is to pass a refusal off as success.
+func (s *Session) StatusOutside() bool { return s.outside }
 
 // Limits are those of the card, less what protection adds.
 func (s *Session) Limits() (command, response int) {
@@ -119,7 +128,7 @@ func (s *Session) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 		return nil, err
 	}
 	s.step() // an answer outside secure messaging counts as one, see PlainStatusError
-	if len(r.Data) == 0 {
+	if len(r.Data) == 0 || r.SW != apdu.Success && unsealed(r.Data) {
 		if r.SW == apdu.SMObjectsMissing || r.SW == apdu.SMObjectsIncorrect {
 			s.over = true
 		}
@@ -130,7 +139,15 @@ func (s *Session) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 		s.over = true
 		return nil, err
 	}
+	s.answered = true
 	return out.Encode(), nil
+}
+
+// unsealed tells an answer without checksum. A chip that checks only its
+// successes sends 6282 like that, with a cryptogram, which is not looked at.
+func unsealed(data []byte) bool {
+	list, err := ber.List(data)
+	return err == nil && !slices.ContainsFunc(list, func(t ber.TLV) bool { return t.Tag == doMAC || t.Tag == doStatus })
 }
 
 // step increments the send sequence counter, as a big-endian number.
@@ -192,7 +209,7 @@ func (s *Session) unprotect(r apdu.Response) (apdu.Response, error) {
 			sealed = t
 		case t.Tag == doStatus && status.Tag == 0 && len(t.Value) == 2:
 			status = t
-		case t.Tag == doMAC && status.Tag != 0 && len(after) == 0:
+		case t.Tag == doMAC && (status.Tag != 0 || r.SW == apdu.Success) && len(after) == 0:
 			mac, signed = t, len(r.Data)-len(rest)
 		default:
 			return apdu.Response{}, fmt.Errorf("%w: object %X is out of place", ErrIntegrity, t.Tag)
@@ -207,7 +224,11 @@ func (s *Session) unprotect(r apdu.Response) (apdu.Response, error) {
 	if !equal(s.suite.MAC(m), mac.Value) {
 		return apdu.Response{}, ErrIntegrity
 	}
-	out := apdu.Response{SW: apdu.StatusWord(status.Value[0])<<8 | apdu.StatusWord(status.Value[1])}
+	out := apdu.Response{SW: r.SW}
+	if status.Tag != 0 {
+		out.SW = apdu.StatusWord(status.Value[0])<<8 | apdu.StatusWord(status.Value[1])
+	}
+	s.outside = s.outside || status.Tag == 0
 	if sealed.Tag == 0 {
 		return out, nil
 	}

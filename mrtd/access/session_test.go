@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
 	"limen/mrtd/apdu"
 	"limen/mrtd/ber"
+	"limen/mrtd/dh"
 	"limen/mrtd/ec"
+	"limen/mrtd/lds"
 )
 
 func suites(t testing.TB) []*Suite {
@@ -89,6 +92,44 @@ func TestSessionRefusesWhatDoesNotVerify(t *testing.T) {
 		} {
 			if _, _, err := try(bad); !errors.Is(err, ErrIntegrity) {
 				t.Errorf("%s: %s: got %v, want ErrIntegrity", s.cipher, name, err)
+			}
+		}
+	}
+}
+
+// Some chips leave the status object out. A success without it is taken and
+// told of, an error without it refused; one without checksum is a bare error.
+func TestSessionStatusOutside(t *testing.T) {
+	for _, s := range suites(t) {
+		ssc, data := counterAt(s, 2), []byte("sixteen bytes it")
+		body := ber.Encode(doSealed, []byte{paddingISO}, s.Encrypt(s.IV(ssc), Pad(data, s.cipher.BlockSize())))
+		mac := ber.Encode(doMAC, s.MAC(append(append([]byte(nil), ssc...), Pad(body, s.cipher.BlockSize())...)))
+		whole := append(append([]byte(nil), body...), mac...)
+		var plain *PlainStatusError
+		for _, c := range []struct {
+			name    string
+			data    []byte
+			sw      apdu.StatusWord
+			want    func(apdu.Response, error) bool
+			outside bool
+		}{
+			{"success", whole, apdu.Success, func(r apdu.Response, err error) bool { return err == nil && bytes.Equal(r.Data, data) }, true},
+			{"end of file", whole, apdu.EndOfFile, func(_ apdu.Response, err error) bool { return errors.Is(err, ErrIntegrity) }, false},
+			{"success without checksum", body, apdu.Success, func(_ apdu.Response, err error) bool { return errors.Is(err, ErrIntegrity) }, false},
+			{"end of file without checksum", body, apdu.EndOfFile, func(r apdu.Response, err error) bool {
+				return errors.As(err, &plain) && plain.SW == apdu.EndOfFile && len(r.Data) == 0
+			}, false},
+		} {
+			answer := apdu.Response{Data: c.data, SW: c.sw}.Encode()
+			session, err := NewSession(cardFunc(func([]byte) ([]byte, error) { return answer, nil }), s, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := apdu.Send(t.Context(), session, apdu.ReadBinary(0, 16)); !c.want(r, err) {
+				t.Errorf("%s: %s: got %v with %d bytes, %v", s.cipher, c.name, r.SW, len(r.Data), err)
+			}
+			if session.StatusOutside() != c.outside {
+				t.Errorf("%s: %s: status outside: got %v, want %v", s.cipher, c.name, session.StatusOutside(), c.outside)
 			}
 		}
 	}
@@ -212,7 +253,8 @@ func TestKeysDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := []string{fmt.Sprintf("%x", []byte(suite.macKey)), strings.Trim(fmt.Sprint([]byte(suite.macKey)), "[]"), "424242", fmt.Sprintf("%x", "424242")}
-	for _, v := range []any{suite, session, suite.macKey, CANPassword("424242"), MRZPassword("424242"), struct{ K Key }{suite.macKey}} {
+	opened := &Opened{Session: session, ChipKey: suite.macKey, CAM: &CAMProof{data: new(big.Int).SetBytes(suite.macKey)}}
+	for _, v := range []any{suite, session, suite.macKey, CANPassword("424242"), MRZPassword("424242"), struct{ K Key }{suite.macKey}, opened, *opened, opened.CAM, *opened.CAM} {
 		j, _ := json.Marshal(v)
 		got := string(j)
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
@@ -247,10 +289,25 @@ func FuzzUnprotect(f *testing.F) {
 
 // A chip that says anything at any step of PACE or BAC must not break the reader.
 func FuzzChipAnswers(f *testing.F) {
-	f.Add([]byte{0x90, 0x00}, []byte{0x7C, 0x12, 0x80, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0x90, 0x00}, []byte{0x7C, 0x00, 0x90, 0x00}, []byte{0x63, 0x00})
-	f.Fuzz(func(t *testing.T, a, b, c, d []byte) {
+	nonce := []byte{0x7C, 0x12, 0x80, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0x90, 0x00}
+	variants := []Variant{
+		{OID: oidPACE + "2.2", Mapping: GM, Cipher: AES128, ParameterID: 12, Curve: ec.ByName("P-256")},
+		{OID: oidPACE + "4.2", Mapping: IM, Cipher: AES128, ParameterID: 13, Curve: ec.ByName("brainpoolP256r1")},
+		{OID: oidPACE + "6.2", Mapping: CAM, Cipher: AES128, ParameterID: 13, Curve: ec.ByName("brainpoolP256r1")},
+		{OID: oidPACE + "1.2", Mapping: GM, Cipher: AES128, ParameterID: 0, Group: dh.ByParameterID(0)},
+		{OID: oidPACE + "3.2", Mapping: IM, Cipher: AES128, ParameterID: 0, Group: dh.ByParameterID(0)},
+	}
+	for i, v := range variants {
+		key := []byte{0x7C, 0x03, 0x84, 0x01, 2, 0x90, 0x00}
+		if v.Curve != nil {
+			key = append(ber.Encode(0x7C, ber.Encode(0x82, v.Curve.Marshal(v.Curve.G))), 0x90, 0x00)
+		}
+		f.Add(byte(i), []byte{0x90, 0x00}, nonce, key, append(ber.Encode(0x7C, ber.Encode(0x84, key)), 0x90, 0x00), []byte{0x63, 0x00})
+		f.Add(byte(i), []byte{0x90, 0x00}, nonce, []byte{0x7C, 0x00, 0x90, 0x00}, key, []byte{0x7C, 0x02, 0x86, 0x00, 0x90, 0x00})
+	}
+	f.Fuzz(func(t *testing.T, which byte, a, b, c, d, e []byte) {
 		play := func() apdu.Card {
-			left := [][]byte{a, b, c, d}
+			left := [][]byte{a, b, c, d, e}
 			return cardFunc(func([]byte) ([]byte, error) {
 				if len(left) == 0 {
 					return nil, errors.New("no answer left")
@@ -264,9 +321,29 @@ func FuzzChipAnswers(f *testing.F) {
 		if _, err := BAC(t.Context(), play(), "L898902C<369080619406236", random); err == nil {
 			t.Error("BAC opened on a chip without the key")
 		}
-		v := Variant{OID: oidPACE + "2.2", Cipher: AES128, ParameterID: 12, Curve: ec.ByName("P-256")}
+		v := variants[int(which)%len(variants)]
 		if _, err := PACE(t.Context(), play(), v, CANPassword("123456"), random); err == nil {
 			t.Error("PACE opened on a chip without the password")
+		}
+	})
+}
+
+// A proof is made of whatever bytes the chip sends, and never holds.
+func FuzzCAMProof(f *testing.F) {
+	suite := suites(f)[1]
+	curve := ec.ByName("brainpoolP256r1")
+	f.Add(suite.Encrypt(suite.IV(bytes.Repeat([]byte{0xFF}, 16)), Pad(make([]byte, 32), 16)))
+	f.Add([]byte{})
+	key := lds.ChipAuthenticationPublicKeyInfo{Curve: curve, Point: curve.G}
+	mapping := curve.ScalarMult(curve.G, big.NewInt(1234567))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		answer, err := ber.Parse(ber.Encode(0x7C, ber.Encode(0x8A, data)), 0x7C)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proof := newCAMProof(suite, curve, curve.Marshal(mapping), answer)
+		if err := proof.Verify(key); !errors.Is(err, ErrChipKey) {
+			t.Errorf("got %v, want ErrChipKey", err)
 		}
 	})
 }

@@ -77,7 +77,8 @@ func InternalAuthenticate(challenge []byte, le int) Command {
 }
 
 // MSE is MANAGE SECURITY ENVIRONMENT; P1 P2 C1A4 sets the template for PACE,
-// 41A4 that for chip authentication.
+// 41A4 that for chip authentication with AES, 41A6 that with 3DES, 81B6 and 81A4
+// those for terminal authentication.
 func MSE(p1, p2 byte, data []byte) Command {
 	return Command{INS: 0x22, P1: p1, P2: p2, Data: data}
 }
@@ -106,7 +107,15 @@ func (c Command) Name() string {
 	case 0x88:
 		return "INTERNAL AUTHENTICATE"
 	case 0x22:
+		switch c.P2 {
+		case 0xA6:
+			return "MSE:SET KAT"
+		case 0xB6:
+			return "MSE:SET DST"
+		}
 		return "MSE:SET AT"
+	case 0x2A:
+		return "PSO:VERIFY CERTIFICATE"
 	case 0x86:
 		return "GENERAL AUTHENTICATE"
 	case 0xC0:

@@ -1,10 +1,11 @@
 // Package authn judges whether a chip's data is what its issuer signed:
 // passive authentication (Doc 9303-11, 5.1), and the comparisons that belong
-// to it, EF.COM with EF.SOD and DG1 with the printed MRZ.
+// to it, EF.COM with EF.SOD and DG1 with the printed MRZ. Of what a chip did
+// with its keys it judges whether that makes it the issuer's chip and no copy
+// (Doc 9303-11, 6).
 //
 // Everything here is a pure function of bytes, a trust store and a time. A
-// check that fails is a verdict, not an error. Whether the chip is a copy is
-// not judged here.
+// check that fails is a verdict, not an error.
 package authn
 
 // Status is how a check ended. The zero value means not performed; it is
@@ -49,8 +50,32 @@ const (
 	SODAbsent             Code = "sod_absent"              // there is no EF.SOD
 	COMSODMismatch        Code = "com_sod_mismatch"        // EF.COM and EF.SOD list different groups
 	COMAbsent             Code = "com_absent"              // there is no EF.COM
+	COMMalformed          Code = "com_malformed"           // EF.COM does not parse
 	MRZChipMismatch       Code = "mrz_chip_mismatch"       // DG1 does not say what is printed
 	MRZUnreadable         Code = "mrz_unreadable"          // one of the two MRZs is none
+)
+
+// The codes of verdicts on whether the chip is the issuer's (Doc 9303-11, 6).
+const (
+	ActiveAuthenticationFailed      Code = "active_authentication_failed"      // what the chip signed does not verify: it has not the key of DG15
+	ActiveAuthenticationDeclined    Code = "active_authentication_declined"    // the chip has a DG15 and does not sign
+	ActiveAuthenticationHidden      Code = "active_authentication_hidden"      // EF.SOD lists DG15, the chip withholds it
+	ActiveAuthenticationInterrupted Code = "active_authentication_interrupted" // the chip was lost before it signed
+	ActiveAuthKeyMalformed          Code = "aa_key_malformed"                  // DG15 does not parse
+	ActiveAuthChallengeMalformed    Code = "aa_challenge_malformed"            // the reader's own challenge was not of 8 bytes
+	ChipAuthenticationFailed        Code = "chip_authentication_failed"        // the chip has not the keys that DG14's key would have given it
+	ChipAuthenticationDeclined      Code = "chip_authentication_declined"      // the chip has a key in DG14 and does not use it
+	ChipAuthenticationHidden        Code = "chip_authentication_hidden"        // EF.SOD lists DG14, the chip withholds it
+	ChipAuthenticationInterrupted   Code = "chip_authentication_interrupted"   // the chip was lost before it answered under the new keys
+	ChipAuthKeyMalformed            Code = "ca_key_malformed"                  // DG14 does not parse
+	PACEHidden                      Code = "pace_hidden"                       // EF.CardAccess announces less of PACE than the signed DG14
+	CardAccessUnconfirmed           Code = "card_access_unconfirmed"           // nobody signed what EF.CardAccess announces
+	TerminalRefused                 Code = "terminal_refused"                  // the chip did not accept the inspection system
+	ChipMappingFailed               Code = "chip_mapping_failed"               // PACE's chip authentication data does not fit the key of EF.CardSecurity
+	ChipMappingDeclined             Code = "chip_mapping_declined"             // the chip announces PACE with chip authentication mapping and does not run it
+	ChipMappingHidden               Code = "chip_mapping_hidden"               // DG14 lists PACE with chip authentication mapping, EF.CardAccess does not
+	ChipMappingInterrupted          Code = "chip_mapping_interrupted"          // the chip was lost before its data could be judged
+	ChipKeyNotAuthentic             Code = "chip_key_not_authentic"            // the chip's key, or that it has none, is nobody's word: its file or EF.SOD did not pass passive authentication
 )
 
 // The codes of notes: seen, without weight of their own.
@@ -61,6 +86,7 @@ const (
 	SignerKeyPeriodExceeded  Code = "signer_key_period_exceeded" // signed outside its private key usage period
 	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
 	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for
+	ActiveAuthHashUnstated   Code = "aa_hash_unstated"           // DG14 does not name the hash active authentication was signed with
 	SignerFromStore          Code = "signer_from_store"          // EF.SOD does not carry its signer's certificate; the store has it
 	CRLUnknown               Code = "crl_unknown"                // no revocation list of the CSCA is in the store
 	CRLOverdue               Code = "crl_overdue"                // a newer revocation list must exist

@@ -19,7 +19,13 @@ func (c *Card) getChallenge(cmd apdu.Command) apdu.Response {
 		return status(apdu.ConditionsOfUse)
 	case cmd.P1 != 0 || cmd.P2 != 0:
 		return status(apdu.WrongP1P2)
-	case cmd.Le != 8 && cmd.Le != 256 || len(cmd.Data) > 0:
+	}
+	return c.sendChallenge(cmd)
+}
+
+// sendChallenge draws the challenge of the next EXTERNAL AUTHENTICATE.
+func (c *Card) sendChallenge(cmd apdu.Command) apdu.Response {
+	if cmd.Le != 8 && cmd.Le != 256 || len(cmd.Data) > 0 {
 		return status(apdu.WrongLength)
 	}
 	rnd := make([]byte, 8)

@@ -5,9 +5,9 @@
 //	command -> field -> secure messaging -> instruction -> response
 //
 // It stands where a real chip would, behind any reader that carries APDUs. The
-// secure messaging, BAC and PACE of its side are written apart from the
-// reader's in package access; only ciphers and key derivation are shared. It
-// has no chip or active authentication yet.
+// secure messaging, BAC, PACE, chip and active authentication of its side are
+// written apart from the reader's in package access; only ciphers, key
+// derivation and the arithmetic of curves and groups are shared.
 package chipsim
 
 import (
@@ -31,29 +31,6 @@ type Options struct {
 	Faults    Faults
 }
 
-// Faults are ways in which real chips and their holders misbehave.
-type Faults struct {
-	// GoneAfter takes the chip out of the field once it has answered that many
-	// commands; 0 never, negative at once.
-	GoneAfter int
-	// CardAccess, when set, is answered to every attempt to select or read EF.CardAccess.
-	CardAccess apdu.StatusWord
-	// PACEFails answers 6300 to the last step of PACE whatever the token.
-	PACEFails bool
-	// LeRefused answers LeStatus to a READ BINARY that expects more than so
-	// many plain bytes; 0 refuses none.
-	LeRefused int
-	// LeStatus is 6700 when zero; 6C00 names LeRefused as the right Le.
-	LeStatus apdu.StatusWord
-	// BareErrors sends error status words outside secure messaging and keeps
-	// the session, its counter moved on, as some chips do.
-	BareErrors bool
-	// BareErrorsEnd sends error status words outside secure messaging and ends the session.
-	BareErrorsEnd bool
-	// NoSFI answers 6A86 to a READ BINARY by short file identifier.
-	NoSFI bool
-}
-
 // Seen counts what the chip was sent.
 type Seen struct {
 	Commands    int
@@ -62,18 +39,24 @@ type Seen struct {
 	Protected   int // commands under secure messaging
 	SMErrors    int // commands whose protection did not verify
 	BAC, PACE   int // sessions opened
-	Refused     int // wrong passwords
+	ChipAuth    int // sessions restarted under other keys
+	ActiveAuth  int // challenges signed
+	Refused     int // wrong passwords, certificates and terminals
 	LongestLe   int // of a READ BINARY, plain bytes
 	LongestAPDU int // raw command bytes
+
+	Certificates int // of terminals and their authorities, verified
+	TerminalAuth int // terminals accepted
 }
 
 // Card is the chip in or out of a reader's field. It is used by one caller at a time.
 type Card struct {
-	p    Passport
-	opt  Options
-	seen Seen
-	left int // commands until the chip leaves the field; -1 for never
-	gone bool
+	p       Passport
+	opt     Options
+	seen    Seen
+	left    int // commands until the chip leaves the field; -1 for never
+	gone    bool
+	trusted trustStore
 	state
 }
 
@@ -81,10 +64,19 @@ type Card struct {
 type state struct {
 	inApplication bool
 	current       []byte // the current elementary file; nil for none
-	opened        bool   // access control passed
+	file          lds.File
+	opened        bool // access control passed
 	sm            *secure
 	challenge     []byte // for EXTERNAL AUTHENTICATE, good for one try
 	pace          *paceRun
+	chipAuth      *chipAuthRun
+	terminalKey   []byte // the reader's ephemeral key of chip authentication, or of PACE with its mapping, compressed
+	chainOpen     bool   // PACE broke off inside a command chain
+	heldBack      []byte // of a response, for GET RESPONSE
+	heldStatus    apdu.StatusWord
+	fileEnded     bool   // the last READ BINARY reached the file's end
+	chipID        []byte // the chip's own ephemeral key of PACE, compressed; nil under BAC
+	terminal      terminalRun
 }
 
 // New puts a passport's chip into the field.
@@ -92,7 +84,7 @@ func New(p Passport, opt Options) *Card {
 	if opt.Random == nil {
 		opt.Random = rand.Reader
 	}
-	c := &Card{p: p, opt: opt}
+	c := &Card{p: p, opt: opt, trusted: personalize(p.CVCA)}
 	c.Enter()
 	return c
 }
@@ -142,7 +134,7 @@ func (c *Card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	}
 	c.seen.Commands++
 	c.seen.LongestAPDU = max(c.seen.LongestAPDU, len(command))
-	return c.answer(command).Encode(), nil
+	return c.handOver(command, c.answer).Encode(), nil
 }
 
 // answer takes a command through secure messaging to its instruction and back.
@@ -157,7 +149,7 @@ func (c *Card) answer(raw []byte) apdu.Response {
 		// A plain command ends the session (9.8.3); it then runs without rights.
 		c.endSession()
 		return c.dispatch(cmd)
-	case 0x0C:
+	case 0x0C, 0x1C:
 	default:
 		c.endSession()
 		return status(apdu.WrongCLA)
@@ -177,8 +169,20 @@ func (c *Card) answer(raw []byte) apdu.Response {
 	if n := sm.sealedLen(len(r.Data)); n > 256 && !isExtended(raw) {
 		r = status(apdu.WrongLength) // does not fit a short response
 	}
+	bad := r.SW != apdu.Success && len(r.Data) == 0
+	if bad && c.opt.Faults.BareErrorsUncounted {
+		return status(r.SW)
+	}
 	sealed := sm.seal(plain, r)
-	if bad := r.SW != apdu.Success && len(r.Data) == 0; bad {
+	if c.opt.Faults.ActiveAuthPlain && plain.INS == 0x88 {
+		return r
+	}
+	if c.opt.Faults.WrongChecksum && c.fileEnded && len(r.Data)%sm.block() != 0 {
+		c.opt.Faults.WrongChecksum = false
+		sealed.Data[len(sealed.Data)-1] ^= 1
+		return sealed
+	}
+	if bad {
 		switch {
 		case c.opt.Faults.BareErrors:
 			return status(r.SW)
@@ -198,21 +202,29 @@ func isExtended(raw []byte) bool { return len(raw) > 5 && raw[4] == 0 }
 func (c *Card) endSession() {
 	if c.sm != nil {
 		c.sm, c.opened, c.current = nil, false, nil
+		c.terminalKey, c.chipID, c.terminal = nil, nil, terminalRun{}
 	}
 }
 
 func status(sw apdu.StatusWord) apdu.Response { return apdu.Response{SW: sw} }
 
 func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
+	if r, ours := c.terminalCommand(cmd, c.challenge); ours {
+		return r
+	}
 	if cmd.CLA&0x10 != 0 && cmd.INS != 0x86 {
 		return status(apdu.ChainingUnsupported)
 	}
 	if cmd.INS != 0x86 {
 		// Any other command breaks a PACE run; MSE:SET AT starts one anew.
-		c.pace = nil
+		c.pace, c.chipAuth = nil, nil
 	}
 	challenge := c.challenge
-	c.challenge = nil
+	c.challenge, c.fileEnded = nil, false
+	if c.chainOpen && c.opt.Faults.ChainStaysOpen && cmd.INS != 0x86 {
+		c.chainOpen = false
+		return status(apdu.LastCommandExpected)
+	}
 	switch cmd.INS {
 	case 0xA4:
 		c.seen.Selects++
@@ -226,16 +238,26 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 	case 0x82:
 		return c.externalAuthenticate(cmd, challenge)
 	case 0x22:
+		if cmd.P1 == 0x41 {
+			return c.setChipAuth(cmd)
+		}
 		return c.setTemplate(cmd)
 	case 0x86:
+		if run := c.chipAuth; run != nil {
+			c.chipAuth = nil
+			return c.finishChipAuth(cmd, *run)
+		}
 		return c.generalAuthenticate(cmd)
+	case 0x88:
+		return c.internalAuthenticate(cmd)
 	}
 	return status(apdu.WrongINS)
 }
 
 // mayRead tells whether the file may be touched: those of the master file but
 // EF.CardSecurity always, everything else once access control has passed, or at
-// once where the chip has none.
+// once where the chip has none, and what is sensitive only to a terminal with the
+// right to it.
 func (c *Card) mayRead(f lds.File) bool {
-	return f.MasterFile && f != lds.EFCardSecurity || c.opened || (!c.p.BAC && len(c.p.PACE) == 0)
+	return f.MasterFile && f != lds.EFCardSecurity || (c.opened || !c.p.BAC && len(c.p.PACE) == 0) && c.maySense(f)
 }

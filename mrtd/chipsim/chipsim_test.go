@@ -23,7 +23,8 @@ const (
 	printedTD3 = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10"
 	keyTD3     = "L898902C3674081221204159"
 	can        = "123456"
-	oid128     = "0.4.0.127.0.7.2.2.4.2.2"
+	oidPACE    = "0.4.0.127.0.7.2.2.4."
+	oid128     = oidPACE + "2.2"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -325,8 +326,14 @@ func FuzzCommands(f *testing.F) {
 		f.Add(unhex(f, seed), unhex(f, seed), false)
 		f.Add(unhex(f, "0022C1A40F800A04007F00070202040202830101"), unhex(f, seed), true)
 	}
+	for _, oid := range []string{"0402", "0602", "0102", "0302"} {
+		f.Add(unhex(f, "0022C1A40F800A04007F0007020204"+oid+"830101"), unhex(f, "10860000027C0000"), false)
+	}
 	f.Fuzz(func(t *testing.T, first, second []byte, inSession bool) {
-		card := New(specimen(true, PACE{OID: oid128, ParameterID: 12}), Options{Random: rnd{}})
+		p := specimen(true, PACE{OID: oid128, ParameterID: 12}, PACE{OID: oidPACE + "4.2", ParameterID: 13},
+			PACE{OID: oidPACE + "6.2", ParameterID: 13}, PACE{OID: oidPACE + "1.2", ParameterID: 0}, PACE{OID: oidPACE + "3.2", ParameterID: 0})
+		p.CAM = []ChipKey{{KeyID: 13, Curve: ec.ByName("brainpoolP256r1"), Private: big.NewInt(7)}}
+		card := New(p, Options{Random: rnd{}})
 		if inSession {
 			card, _, _ = opened(t, Options{})
 		}

@@ -13,11 +13,17 @@ import (
 func (c *Card) selectFile(cmd apdu.Command) apdu.Response {
 	switch {
 	case cmd.P1 == 0x00 && (len(cmd.Data) == 0 || bytes.Equal(cmd.Data, []byte{0x3F, 0x00})):
+		if sw := c.opt.Faults.MasterFile; sw != 0 {
+			return status(sw)
+		}
 		c.inApplication, c.current = false, nil
 		return status(apdu.Success)
 	case cmd.P1 == 0x04:
 		if !bytes.Equal(cmd.Data, apdu.EMRTD()) {
 			return status(apdu.FileNotFound)
+		}
+		if c.opt.Faults.ApplicationWantsFCI && cmd.P2 == 0x0C {
+			return status(apdu.WrongP1P2)
 		}
 		c.inApplication, c.current = true, nil
 		return status(apdu.Success)
@@ -28,7 +34,7 @@ func (c *Card) selectFile(cmd apdu.Command) apdu.Response {
 		f, known := c.byFID(uint16(cmd.Data[0])<<8 | uint16(cmd.Data[1]))
 		content, sw := c.find(f, known)
 		if sw == apdu.Success {
-			c.current = content
+			c.current, c.file = content, f
 		}
 		return status(sw)
 	}
@@ -47,7 +53,10 @@ func (c *Card) find(f lds.File, known bool) ([]byte, apdu.StatusWord) {
 	if !c.mayRead(f) {
 		return nil, apdu.SecurityStatus
 	}
-	content, ok := c.p.Files[f.Path()]
+	content, ok := c.content(f)
+	if sw := c.opt.Faults.OptionalFile; !ok && f.Group > 0 && sw != 0 {
+		return nil, sw
+	}
 	if !ok {
 		return nil, apdu.FileNotFound
 	}
@@ -89,7 +98,7 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 		if sw != apdu.Success {
 			return status(sw)
 		}
-		c.current, file, offset = content, content, int(cmd.P2)
+		c.current, c.file, file, offset = content, f, content, int(cmd.P2)
 	}
 	if file == nil {
 		if !c.mayRead(lds.File{}) {
@@ -97,10 +106,23 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 		}
 		return status(apdu.CommandNotAllowed)
 	}
+	if !c.mayRead(c.file) { // rights can end while a file stays current
+		return status(apdu.SecurityStatus)
+	}
 	if offset >= len(file) {
 		return status(apdu.WrongOffset)
 	}
-	return part(file[offset:], cmd.Le, odd)
+	le := cmd.Le
+	switch f := c.opt.Faults; {
+	case f.EmptyAbove > 0 && le > f.EmptyAbove:
+		return status(apdu.Success)
+	case f.Trickle && !odd:
+		return part(file[offset:offset+1], 256, odd)
+	case f.ShortAnswers > 0 && le > f.ShortAnswers && len(file)-offset > f.ShortAnswers:
+		return part(file[offset:offset+f.ShortAnswers], 256, odd)
+	}
+	c.fileEnded = le >= len(file)-offset
+	return part(file[offset:], le, odd)
 }
 
 // part returns at most le bytes of response. A reader that asked for a number

@@ -1,6 +1,7 @@
 package chipsim
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"io"
 	"math/big"
@@ -8,22 +9,26 @@ import (
 	"limen/mrtd/access"
 	"limen/mrtd/apdu"
 	"limen/mrtd/ber"
+	"limen/mrtd/dh"
 	"limen/mrtd/ec"
 )
 
-// paceRun is a run of PACE with generic mapping between MSE:SET AT and the
-// tokens (Doc 9303-11, 4.4).
+// paceRun is a run of PACE between MSE:SET AT and the tokens (Doc 9303-11, 4.4).
+// Keys are in the form they are sent.
 type paceRun struct {
-	oid       string
-	cipher    access.Cipher
-	curve     *ec.Curve
-	password  access.Password
-	step      int // GENERAL AUTHENTICATE commands answered
-	nonce     *big.Int
-	generator ec.Point
-	own       ec.Point
-	theirs    ec.Point
-	suite     *access.Suite
+	oid        string
+	mapping    mapping
+	cipher     access.Cipher
+	agreement  agreement
+	static     *ChipKey // which chip authentication mapping proves
+	password   access.Password
+	step       int // GENERAL AUTHENTICATE commands answered
+	nonce      []byte
+	mapPrivate *big.Int
+	generator  []byte
+	own        []byte
+	theirs     []byte
+	suite      *access.Suite
 }
 
 // setTemplate is MSE:SET AT for PACE (4.4.4.1). Objects it does not know are
@@ -50,8 +55,8 @@ func (c *Card) setTemplate(cmd apdu.Command) apdu.Response {
 			}
 		case o.Tag == 0x83 && len(o.Value) == 1:
 			reference = o.Value[0]
-		case o.Tag == 0x84 && len(o.Value) == 1:
-			parameterID = int(o.Value[0])
+		case o.Tag == 0x84 && len(o.Value) > 0 && len(o.Value) <= 3:
+			parameterID = int(new(big.Int).SetBytes(o.Value).Int64())
 		case o.Tag == 0x83 || o.Tag == 0x84:
 			return status(apdu.WrongData)
 		}
@@ -65,40 +70,69 @@ func (c *Card) setTemplate(cmd apdu.Command) apdu.Response {
 	default:
 		return status(apdu.ReferenceNotFound)
 	}
-	id, sw := c.parameters(oid, parameterID)
+	v, sw := c.variant(oid, parameterID)
 	if sw != apdu.Success {
 		return status(sw)
 	}
-	run.cipher, _ = access.PACECipher(oid)
-	run.curve = ec.ByParameterID(id)
-	if run.cipher == 0 || run.curve == nil {
+	if !run.setUp(v, c.p.CAM) {
 		return status(apdu.WrongData)
 	}
 	c.pace = run
 	return status(apdu.Success)
 }
 
-// parameters picks the domain parameters for a protocol; asked for none where
-// it bears several, the chip cannot know which.
-func (c *Card) parameters(oid string, asked int) (int, apdu.StatusWord) {
-	var ids []int
+// variant picks the chip's variant of a protocol; asked for no domain
+// parameters where it bears several, the chip cannot know which.
+func (c *Card) variant(oid string, asked int) (PACE, apdu.StatusWord) {
+	var of []PACE
 	for _, v := range c.p.PACE {
 		if v.OID == oid {
-			ids = append(ids, v.ParameterID)
+			of = append(of, v)
 		}
 	}
 	switch {
-	case len(ids) == 0:
-		return 0, apdu.WrongData
-	case asked < 0 && len(ids) == 1:
-		return ids[0], apdu.Success
+	case len(of) == 0:
+		return PACE{}, apdu.WrongData
+	case asked < 0 && len(of) == 1:
+		return of[0], apdu.Success
 	}
-	for _, id := range ids {
-		if id == asked {
-			return id, apdu.Success
+	for _, v := range of {
+		if v.ParameterID == asked {
+			return v, apdu.Success
 		}
 	}
-	return 0, apdu.ReferenceNotFound
+	return PACE{}, apdu.ReferenceNotFound
+}
+
+// setUp takes what a variant says; false where the chip was personalized with
+// one that cannot run.
+func (run *paceRun) setUp(v PACE, static []ChipKey) bool {
+	var overCurve, ok bool
+	if run.mapping, run.cipher, overCurve, ok = scheme(v.OID); !ok {
+		return false
+	}
+	if !overCurve {
+		g := v.Group
+		if g == nil {
+			g = dh.ByParameterID(v.ParameterID)
+		}
+		run.agreement = group{g}
+		return g != nil && g.Q != nil
+	}
+	c := v.Curve
+	if c == nil {
+		c = ec.ByParameterID(v.ParameterID)
+	}
+	if c == nil || run.mapping == integrated && !c.EncodesField() {
+		return false
+	}
+	run.agreement = curve{c}
+	for i, k := range static {
+		if k.Curve.Equal(c) {
+			run.static = &static[i]
+		}
+	}
+	return run.mapping != chipAuthentication || run.static != nil
 }
 
 // generalAuthenticate is one of PACE's four steps, in order; any fault ends the run.
@@ -135,17 +169,28 @@ func (c *Card) generalAuthenticate(cmd apdu.Command) apdu.Response {
 	if sw != apdu.Success {
 		return status(sw)
 	}
+	answer := ber.Encode(0x7C, do)
+	if len(answer) > cmd.Le {
+		return status(apdu.WrongLength)
+	}
 	if run.step++; run.step < len(steps) {
 		c.pace = run
+	} else {
+		c.sm, c.opened = newSecure(run.suite, 0), true
+		c.chipID = run.agreement.compressed(run.own)
+		if run.mapping == chipAuthentication { // which stands in for chip authentication (Doc 9303-11, 7.1.2)
+			c.terminalKey = run.agreement.compressed(run.theirs)
+		}
+		c.seen.PACE++
 	}
-	return apdu.Response{Data: ber.Encode(0x7C, do), SW: apdu.Success}
+	return apdu.Response{Data: answer, SW: apdu.Success}
 }
 
 func (run *paceRun) sendNonce(objects []ber.TLV, c *Card) ([]byte, apdu.StatusWord) {
 	if len(objects) != 0 {
 		return nil, apdu.WrongData
 	}
-	s := make([]byte, 16)
+	s := make([]byte, run.nonceLen())
 	if _, err := io.ReadFull(c.opt.Random, s); err != nil {
 		return nil, apdu.NoDiagnosis
 	}
@@ -153,67 +198,59 @@ func (run *paceRun) sendNonce(objects []ber.TLV, c *Card) ([]byte, apdu.StatusWo
 	if err != nil {
 		return nil, apdu.NoDiagnosis
 	}
-	run.nonce = new(big.Int).SetBytes(s)
+	run.nonce = s
 	return ber.Encode(0x80, suite.Encrypt(make([]byte, run.cipher.BlockSize()), s)), apdu.Success
 }
 
-// point reads the one object a step carries as an uncompressed point of the curve.
-func (run *paceRun) point(objects []ber.TLV, tag ber.Tag) (ec.Point, bool) {
-	if len(objects) != 1 || objects[0].Tag != tag || len(objects[0].Value) == 0 || objects[0].Value[0] != 4 {
-		return ec.Point{}, false
-	}
-	p, err := run.curve.Unmarshal(objects[0].Value)
-	return p, err == nil
-}
-
-func (run *paceRun) mapNonce(objects []ber.TLV, c *Card) ([]byte, apdu.StatusWord) {
-	theirs, ok := run.point(objects, 0x81)
-	if !ok {
-		return nil, apdu.WrongData
-	}
-	private, own, err := run.curve.GenerateKey(c.opt.Random, ec.Point{})
-	if err != nil {
-		return nil, apdu.NoDiagnosis
-	}
-	h := run.curve.ScalarMult(theirs, private)
-	run.generator = run.curve.Add(run.curve.ScalarMult(run.curve.G, new(big.Int).Mod(run.nonce, run.curve.N)), h)
-	if h.Infinity() || run.generator.Infinity() {
-		return nil, apdu.WrongData
-	}
-	return ber.Encode(0x82, run.curve.Marshal(own)), apdu.Success
-}
-
 func (run *paceRun) agree(objects []ber.TLV, c *Card) ([]byte, apdu.StatusWord) {
-	var ok bool
-	if run.theirs, ok = run.point(objects, 0x83); !ok {
+	if len(objects) != 1 || objects[0].Tag != 0x83 || !run.agreement.admits(objects[0].Value) {
 		return nil, apdu.WrongData
 	}
-	private, own, err := run.curve.GenerateKey(c.opt.Random, run.generator)
+	run.theirs = objects[0].Value
+	private, own, err := run.agreement.draw(c.opt.Random, run.generator)
 	if err != nil {
 		return nil, apdu.NoDiagnosis
 	}
 	run.own = own
-	k := run.curve.ScalarMult(run.theirs, private)
-	if k.Infinity() || own.Equal(run.theirs) {
+	k, ok := run.agreement.power(run.theirs, private)
+	if !ok || bytes.Equal(own, run.theirs) {
 		return nil, apdu.WrongData
 	}
-	run.suite, err = access.SessionSuite(run.cipher, k.X.FillBytes(make([]byte, run.curve.ByteLen())))
-	if err != nil {
+	if run.suite, err = access.SessionSuite(run.cipher, run.agreement.secret(k)); err != nil {
 		return nil, apdu.NoDiagnosis
 	}
-	return ber.Encode(0x84, run.curve.Marshal(own)), apdu.Success
+	return ber.Encode(0x84, own), apdu.Success
 }
 
 func (run *paceRun) authenticate(objects []ber.TLV, c *Card) ([]byte, apdu.StatusWord) {
 	if len(objects) != 1 || objects[0].Tag != 0x85 {
 		return nil, apdu.WrongData
 	}
-	want := access.PACEToken(run.suite, run.oid, run.curve, run.own)
-	if c.opt.Faults.PACEFails || subtle.ConstantTimeCompare(objects[0].Value, want) != 1 {
+	if c.opt.Faults.PACEFails || subtle.ConstantTimeCompare(objects[0].Value, run.token(run.own)) != 1 {
 		c.seen.Refused++
 		return nil, apdu.AuthenticationFailed
 	}
-	c.sm, c.opened = newSecure(run.suite, 0), true
-	c.seen.PACE++
-	return ber.Encode(0x86, access.PACEToken(run.suite, run.oid, run.curve, run.theirs)), apdu.Success
+	out := ber.Encode(0x86, run.token(run.theirs))
+	for i, reference := range c.p.CARs[:min(len(c.p.CARs), 2)] {
+		out = append(out, ber.Encode(ber.Tag(0x87+i), []byte(reference))...)
+	}
+	if run.mapping == chipAuthentication {
+		out = append(out, ber.Encode(0x8A, run.proof())...)
+	}
+	return out, apdu.Success
+}
+
+// token is the MAC over the public key data object of a key (4.4.3.4).
+func (run *paceRun) token(key []byte) []byte {
+	return run.suite.Token(ber.Encode(0x7F49, ber.EncodeOID(run.oid), ber.Encode(run.agreement.tag(), key)))
+}
+
+// proof is the encrypted chip authentication data: the mapping's private key
+// divided by the static one (4.4.3.5.1).
+func (run *paceRun) proof() []byte {
+	n := run.static.Curve.N
+	ca := new(big.Int).ModInverse(run.static.Private, n)
+	ca.Mul(ca, run.mapPrivate).Mod(ca, n)
+	plain := access.Pad(ca.FillBytes(make([]byte, (n.BitLen()+7)/8)), 16)
+	return run.suite.Encrypt(run.suite.IV(bytes.Repeat([]byte{0xFF}, 16)), plain)
 }

@@ -4,7 +4,8 @@
 //
 // It is not constant-time off the NIST curves. An inspection system uses it
 // for public verification and for ephemeral keys used once; the keys that
-// must stay secret for long (a site's signing keys) are never used here.
+// must stay secret for long (a site's signing keys) are not used here, but for
+// those a site keeps in software against the advice of package cvc.
 package ec
 
 import (
@@ -85,6 +86,15 @@ func Explicit(p, a, b, gx, gy, n *big.Int, h int) (*Curve, error) {
 }
 
 func mod(x, p *big.Int) *big.Int { return new(big.Int).Mod(x, p) }
+
+// Equal tells whether two curves have the same parameters: those spelled out
+// twice are two values. A nil curve equals none.
+func (c *Curve) Equal(d *Curve) bool {
+	if c == nil || d == nil {
+		return false
+	}
+	return c == d || c.P.Cmp(d.P) == 0 && c.A.Cmp(d.A) == 0 && c.B.Cmp(d.B) == 0 && c.G.Equal(d.G) && c.N.Cmp(d.N) == 0 && c.H == d.H
+}
 
 // ByteLen is the length of a coordinate.
 func (c *Curve) ByteLen() int { return (c.P.BitLen() + 7) / 8 }

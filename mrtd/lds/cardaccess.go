@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"limen/mrtd/ber"
+	"limen/mrtd/dh"
 	"limen/mrtd/ec"
 )
 
@@ -14,6 +15,7 @@ import (
 const (
 	oidPACE       = "0.4.0.127.0.7.2.2.4" // id-PACE
 	oidCA         = "0.4.0.127.0.7.2.2.3" // id-CA
+	oidTA         = "0.4.0.127.0.7.2.2.2" // id-TA (BSI TR-03110-3, A.1.1.3)
 	oidPublicKey  = "0.4.0.127.0.7.2.2.1" // id-PK
 	oidStandard   = "0.4.0.127.0.7.1.2"   // standardizedDomainParameters
 	oidECKey      = "1.2.840.10045.2.1"   // ecPublicKey
@@ -29,9 +31,13 @@ type SecurityInfos struct {
 	Domains    []PACEDomainParameterInfo
 	ChipAuth   []ChipAuthenticationInfo
 	PublicKeys []ChipAuthenticationPublicKeyInfo
+	ActiveAuth []ActiveAuthenticationInfo
+	TermAuth   []TerminalAuthenticationInfo
 	// Unknown keeps the infos of other protocols, and those of the above that
 	// did not parse, as they came.
 	Unknown []SecurityInfo
+
+	groups int // Diffie-Hellman groups met that are spelled out
 }
 
 // SecurityInfo is one info as it came.
@@ -52,6 +58,7 @@ type PACEDomainParameterInfo struct {
 	OID         string
 	ParameterID int       // -1 where the info names none
 	Curve       *ec.Curve // nil for parameters that are no elliptic curve
+	Group       *dh.Group // nil for parameters that are no Diffie-Hellman group
 }
 
 // ChipAuthenticationInfo is one chip authentication variant (9.2.5).
@@ -67,6 +74,8 @@ type ChipAuthenticationPublicKeyInfo struct {
 	KeyID int       // -1 where the info names none
 	Curve *ec.Curve // nil where the key is no elliptic-curve key
 	Point ec.Point  // checked to lie on Curve
+	Group *dh.Group // nil where the key is no Diffie-Hellman key
+	Value *big.Int  // checked to lie in Group
 	Raw   []byte    // the SubjectPublicKeyInfo
 }
 
@@ -151,7 +160,11 @@ func (s *SecurityInfos) add(oid string, rest []ber.TLV) error {
 		if err != nil {
 			return err
 		}
-		s.Domains = append(s.Domains, PACEDomainParameterInfo{oid, id, curve})
+		group, err := s.groupOf(rest[0])
+		if err != nil {
+			return err
+		}
+		s.Domains = append(s.Domains, PACEDomainParameterInfo{oid, id, curve, group})
 	case depth(oidCA) == 2:
 		version, id, err := versionAndID(rest)
 		if err != nil {
@@ -160,10 +173,21 @@ func (s *SecurityInfos) add(oid string, rest []ber.TLV) error {
 		s.ChipAuth = append(s.ChipAuth, ChipAuthenticationInfo{oid, version, id})
 	case depth(oidPublicKey) == 1:
 		key, err := publicKeyOf(oid, rest)
+		if err == nil && key.Curve == nil {
+			err = s.setGroup(&key)
+		}
 		if err != nil {
 			return err
 		}
 		s.PublicKeys = append(s.PublicKeys, key)
+	case oid == oidActiveAuth:
+		return s.addActiveAuth(rest)
+	case oid == oidTA:
+		info, err := terminalAuthOf(rest)
+		if err != nil {
+			return err
+		}
+		s.TermAuth = append(s.TermAuth, info)
 	default:
 		return errUnknownInfo
 	}

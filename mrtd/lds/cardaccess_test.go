@@ -8,6 +8,7 @@ import (
 
 	"limen/internal/repotest"
 	"limen/mrtd/ber"
+	"limen/mrtd/dh"
 	"limen/mrtd/ec"
 )
 
@@ -105,14 +106,16 @@ func TestParseRealDG14(t *testing.T) {
 func FuzzParseCardAccess(f *testing.F) {
 	f.Add(octets(f, "3114"+paceInfoG1))
 	f.Add(ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oidPACE+".2"), explicitParameters(ec.ByName("P-224")))))
+	g := dh.ByParameterID(0)
+	f.Add(ber.Encode(ber.Set, publicKeyInfo(x942(g), g.G), publicKeyInfo(pkcs3(g), g.G)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		infos, err := ParseCardAccess(b)
 		if err != nil {
 			return
 		}
 		for _, k := range infos.PublicKeys {
-			if k.Curve != nil && !k.Curve.Contains(k.Point) {
-				t.Error("a key off its curve")
+			if k.Curve != nil && !k.Curve.Contains(k.Point) || k.Group != nil && !k.Group.Contains(k.Value) {
+				t.Error("a key outside its curve or group")
 			}
 		}
 	})

@@ -76,31 +76,44 @@ func digits(b []byte, n int) (string, error) {
 }
 
 func (c *COM) setTags(b []byte) error {
-	if len(b) > maxTagList {
-		return fmt.Errorf("tag list of %d bytes is longer than %d", len(b), maxTagList)
+	tags, err := parseTagList(b)
+	if err != nil {
+		return err
 	}
+	c.Tags = append(c.Tags, tags...)
+	for _, tag := range tags {
+		if f, ok := FileByTag(tag); ok && f.Group > 0 {
+			c.Groups = append(c.Groups, f.Group)
+		}
+	}
+	return nil
+}
+
+// parseTagList reads the value of a tag list. Every group has a one-octet tag,
+// elements of DG11 and DG12 have two; longer ones are kept whole.
+func parseTagList(b []byte) ([]ber.Tag, error) {
+	if len(b) > maxTagList {
+		return nil, fmt.Errorf("tag list of %d bytes is longer than %d", len(b), maxTagList)
+	}
+	var out []ber.Tag
 	for len(b) > 0 {
 		n := 1
-		if b[0]&0x1F == 0x1F { // every group has a one-octet tag; others are kept whole
+		if b[0]&0x1F == 0x1F {
 			for n < len(b) && n < 4 && b[n]&0x80 != 0 {
 				n++
 			}
 			n++
 		}
 		if n > len(b) || n > 4 {
-			return errors.New("tag list ends inside a tag")
+			return nil, errors.New("tag list ends inside a tag")
 		}
 		var tag ber.Tag
 		for _, x := range b[:n] {
 			tag = tag<<8 | ber.Tag(x)
 		}
-		b = b[n:]
-		c.Tags = append(c.Tags, tag)
-		if f, ok := FileByTag(tag); ok && f.Group > 0 {
-			c.Groups = append(c.Groups, f.Group)
-		}
+		out, b = append(out, tag), b[n:]
 	}
-	return nil
+	return out, nil
 }
 
 // EncodeCOM writes EF.COM for data groups, in the order given. It takes the

@@ -1,11 +1,12 @@
 // Package lds is the logical data structure of an eMRTD's chip (Doc 9303-10):
-// which files it has, and what EF.CardAccess, EF.COM, EF.SOD, DG1 and DG2 hold.
+// which files it has, and what they hold.
 //
 //	bytes of a file -> Parse… -> its fields
 //
-// DG14's security infos are those of EF.CardAccess and read alike; the content
-// of the other groups is not parsed. Whether anything here is genuine is for
-// package authn to say: EF.SOD is taken apart, not verified.
+// Files of the master file are EF.ATR/INFO, EF.DIR and EF.CardAccess, whose
+// security infos are DG14's too. DG6 and DG8 to DG10 have no content of a known
+// form, and DG13's is the issuer's own. Pictures are never decoded here. Whether
+// anything is genuine is for package authn to say: EF.SOD is taken apart, not verified.
 package lds
 
 import (
@@ -78,9 +79,9 @@ func FileByPath(p Path) (File, bool) {
 }
 
 // EveryFile lists all files of this table: those of the master file, EF.COM,
-// EF.SOD, DG1 to DG16.
+// EF.SOD, EF.CVCA, DG1 to DG16.
 func EveryFile() []File {
-	files := []File{EFATRInfo, EFDIR, EFCardAccess, EFCardSecurity, EFCOM, EFSOD}
+	files := []File{EFATRInfo, EFDIR, EFCardAccess, EFCardSecurity, EFCOM, EFSOD, EFCVCA}
 	for n := 1; n <= 16; n++ {
 		f, _ := FileOfGroup(n)
 		files = append(files, f)

@@ -19,8 +19,8 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: short identifier %02X does not match %04X", f, f.SFI, f.FID)
 		}
 	}
-	if len(seen) != 22 {
-		t.Errorf("got %d files, want 22", len(seen))
+	if len(seen) != 23 {
+		t.Errorf("got %d files, want 23", len(seen))
 	}
 	for n, tag := range map[int]byte{1: 0x61, 2: 0x75, 3: 0x63, 4: 0x76, 5: 0x65, 14: 0x6E, 15: 0x6F, 16: 0x70} {
 		if f, ok := FileOfGroup(n); !ok || byte(f.Tag) != tag || f.Group != n {

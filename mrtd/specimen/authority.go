@@ -110,7 +110,7 @@ type certificate struct {
 	usage     string // extended key usage, "" for none
 
 	from, until time.Time // zero: from the profile's start, for years
-	types       []string  // of documents; nil: all but visas
+	types       []string  // of documents it signs; nil is all but visas for a document signer, else none
 	serial      *big.Int  // nil: one of randomness
 }
 
@@ -171,12 +171,13 @@ func (a *Authority) extensions(c certificate) [][]byte {
 		out = append(out, extension("2.5.29.19", true, ber.Encode(ber.Sequence,
 			ber.Encode(ber.Boolean, []byte{0xFF}), ber.EncodeInt(new(big.Int)))))
 	}
-	if c.documents {
-		if c.types == nil {
-			c.types = []string{"A", "C", "I", "P"} // every passport and card
-		}
+	types := c.types
+	if c.documents && types == nil {
+		types = []string{"A", "C", "I", "P"} // every passport and card
+	}
+	if len(types) > 0 {
 		out = append(out, extension("2.23.136.1.1.6.2", false, ber.Encode(ber.Sequence,
-			ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, printables(c.types)...))))
+			ber.EncodeInt(new(big.Int)), ber.Encode(ber.Set, printables(types)...))))
 	}
 	if c.usage != "" {
 		out = append(out, extension("2.5.29.37", true, ber.Encode(ber.Sequence, ber.EncodeOID(c.usage))))

@@ -1,6 +1,7 @@
 package specimen
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,14 +16,14 @@ import (
 
 	"limen/mrtd/ber"
 	"limen/mrtd/chipsim"
-	"limen/mrtd/ec"
 	"limen/mrtd/lds"
 )
 
 // A passport's folder holds its files as .bin, each known by its outer tag
 // whatever its name, and passport.yaml with what opens the chip. Without
 // passport.yaml the MRZ is DG1's, the PACE variants are EF.CardAccess's, and
-// BAC opens the chip: so a folder of files read from elsewhere can be served.
+// BAC opens the chip: so a folder of files read from elsewhere can be served. It
+// has no private keys then, and stands for a copy.
 const (
 	passportName = "passport.yaml"
 	maxFile      = 16 << 20
@@ -34,6 +35,12 @@ type yamlPassport struct {
 	CAN  string     `yaml:"can,omitempty"`
 	BAC  bool       `yaml:"bac"`
 	PACE []yamlPACE `yaml:"pace,omitempty"`
+
+	CAM      []yamlMapping  `yaml:"cam,omitempty"`
+	CARs     []string       `yaml:"cars,omitempty"`
+	ChipAuth []yamlChipAuth `yaml:"chip_auth,omitempty"`
+	Active   *yamlActive    `yaml:"active,omitempty"`
+	CVCA     []string       `yaml:"cvca,omitempty"`
 }
 
 func join(lines []string) string { return strings.Join(lines, "\n") }
@@ -42,13 +49,23 @@ func join(lines []string) string { return strings.Join(lines, "\n") }
 // Everything in it is a specimen's; its files can be read by their owner only
 // all the same, since nothing keeps a copied chip out of it.
 func Save(p chipsim.Passport, dir string) error {
-	y := yamlPassport{MRZ: strings.Split(p.MRZ, "\n"), CAN: p.CAN, BAC: p.BAC}
+	y := yamlPassport{MRZ: strings.Split(p.MRZ, "\n"), CAN: p.CAN, BAC: p.BAC, CARs: p.CARs}
 	for _, v := range p.PACE {
-		curve := ec.ByParameterID(v.ParameterID)
-		if curve == nil || ProtocolName(v.OID) == "" {
-			return fmt.Errorf("cannot save the passport: PACE %s with parameters %d has no name", v.OID, v.ParameterID)
+		variant, err := saved(v)
+		if err != nil {
+			return fmt.Errorf("cannot save the passport: %w", err)
 		}
-		y.PACE = append(y.PACE, yamlPACE{ProtocolName(v.OID), curve.Name})
+		y.PACE = append(y.PACE, variant)
+	}
+	var err error
+	if y.CAM, err = saveMapping(p.CAM); err != nil {
+		return fmt.Errorf("cannot save the passport: %w", err)
+	}
+	if err := saveProofs(p, &y); err != nil {
+		return fmt.Errorf("cannot save the passport: %w", err)
+	}
+	for _, b := range p.CVCA {
+		y.CVCA = append(y.CVCA, hex.EncodeToString(b))
 	}
 	text, err := yaml.Marshal(y)
 	if err != nil {
@@ -114,7 +131,16 @@ func Load(fsys fs.FS) (chipsim.Passport, error) {
 	if p.PACE, err = doc.pace(y.PACE); err != nil {
 		return p, fmt.Errorf("%s: %w", passportName, err)
 	}
-	p.MRZ, p.CAN, p.BAC = join(y.MRZ), y.CAN, y.BAC
+	if p.CAM, err = doc.mapping(y.CAM); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
+	if err := doc.loadProofs(y, &p); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
+	if p.CVCA, err = doc.trustPoints(y.CVCA); err != nil {
+		return p, fmt.Errorf("%s: %w", passportName, err)
+	}
+	p.MRZ, p.CAN, p.BAC, p.CARs = join(y.MRZ), y.CAN, y.BAC, y.CARs
 	return p, nil
 }
 
@@ -123,11 +149,11 @@ func fileName(f lds.File) string {
 	return strings.NewReplacer(".", "_", "/", "_").Replace(f.Name) + ".bin"
 }
 
-// fileOf knows a file by its outer tag. The files of the master file, which have
-// none of their own or another's, are known by the name Save gives them.
+// fileOf knows a file by its outer tag. EF.CVCA and the files of the master file,
+// which have none of their own or another's, are known by the name Save gives them.
 func fileOf(name string, b []byte) (lds.File, error) {
 	for _, f := range lds.EveryFile() {
-		if f.MasterFile && name == fileName(f) {
+		if (f.MasterFile || f.Tag == 0) && name == fileName(f) {
 			return f, nil
 		}
 	}
@@ -166,9 +192,7 @@ func openByDefault(p *chipsim.Passport) error {
 		if err != nil {
 			return fmt.Errorf("cannot load the passport: %w", err)
 		}
-		for _, i := range infos.PACE {
-			p.PACE = append(p.PACE, chipsim.PACE{OID: i.OID, ParameterID: i.ParameterID})
-		}
+		p.PACE = announced(infos)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"image/jpeg"
 	"log/slog"
 	"maps"
-	"math/big"
 	"slices"
 	"time"
 
@@ -26,12 +25,18 @@ type Spec struct {
 	CAN      string   // six digits, or "" for none
 	PACE     []chipsim.PACE
 	BAC      bool
-	Hash     crypto.Hash    // of the groups; zero means SHA-256
-	Groups   map[int][]byte // further data groups, whole files by number
-	SignedAt time.Time      // zero leaves the signing time out of EF.SOD
+	// ChipAuth and ActiveAuth ask for the keys that prove the chip genuine.
+	ChipAuth   []ChipAuth
+	ActiveAuth *ActiveAuth
+	Hash       crypto.Hash    // of the groups; zero means SHA-256
+	Groups     map[int][]byte // further data groups, whole files by number
+	SignedAt   time.Time      // zero leaves the signing time out of EF.SOD
 	// Certificates are carried in EF.SOD besides the signer's, as some issuers
 	// carry their CSCA's.
 	Certificates [][]byte
+	// CVCA are the certificates from which terminals' may start (Verifier.TrustPoint).
+	// A chip with any keeps DG3 and DG4 for terminals with the right to them.
+	CVCA [][]byte
 
 	// How EF.SOD departs from what most issuers make.
 	WithoutSigner bool   // the signer's certificate is not carried
@@ -57,8 +62,10 @@ const (
 	unicodeVersion = "040000"
 )
 
-// Issue makes the passport: DG1, DG2, DG14 where there is PACE, the further
-// groups, EF.COM, EF.SOD and EF.CardAccess.
+// Issue makes the passport: DG1, DG2, DG14 where there is PACE, chip
+// authentication or active authentication on a curve, DG15 where there is active
+// authentication, the further groups, EF.COM, EF.SOD, EF.CardAccess, and
+// EF.CardSecurity where PACE maps by chip authentication.
 func (a *Authority) Issue(spec Spec) (chipsim.Passport, error) {
 	p, err := a.issue(spec)
 	if err != nil {
@@ -72,7 +79,11 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 	if err := checkAccess(spec.CAN, spec.BAC, spec.PACE); err != nil {
 		return p, err
 	}
-	groups, err := spec.groups()
+	keys, err := a.proofs(spec)
+	if err != nil {
+		return p, err
+	}
+	groups, err := spec.groups(keys)
 	if err != nil {
 		return p, err
 	}
@@ -104,14 +115,22 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 	}
 	files[lds.EFSOD.Path()] = lds.EncodeSOD(signed)
 	if len(spec.PACE) > 0 {
-		files[lds.EFCardAccess.Path()] = securityInfos(spec.PACE)
+		files[lds.EFCardAccess.Path()] = encodeInfos(paceInfos(spec.PACE)...)
 	}
-	return chipsim.Passport{Files: files, MRZ: join(spec.Lines), CAN: spec.CAN, BAC: spec.BAC, PACE: slices.Clone(spec.PACE)}, nil
+	if len(keys.mapping) > 0 {
+		if files[lds.EFCardSecurity.Path()], err = a.cardSecurity(spec, keys); err != nil {
+			return p, err
+		}
+	}
+	return chipsim.Passport{
+		Files: files, MRZ: join(spec.Lines), CAN: spec.CAN, BAC: spec.BAC, PACE: slices.Clone(spec.PACE),
+		CAM: keys.mapping, ChipAuth: keys.chip, ActiveAuth: keys.active, CVCA: spec.CVCA,
+	}, nil
 }
 
 // groups are the files to be signed. DG14 repeats the PACE variants, so that a
 // chip whose unsigned EF.CardAccess was changed is found out (Doc 9303-11, 9.2).
-func (s Spec) groups() (map[int][]byte, error) {
+func (s Spec) groups(keys proofs) (map[int][]byte, error) {
 	out := map[int][]byte{}
 	var err error
 	if out[1], err = lds.EncodeDG1(s.Lines); err != nil {
@@ -126,12 +145,15 @@ func (s Spec) groups() (map[int][]byte, error) {
 			return nil, err
 		}
 	}
-	if len(s.PACE) > 0 {
-		out[14] = ber.Encode(0x6E, securityInfos(s.PACE))
+	if infos := append(append(paceInfos(s.PACE), keys.infos...), s.terminalInfos()...); len(infos) > 0 {
+		out[14] = ber.Encode(0x6E, encodeInfos(infos...))
+	}
+	if keys.dg15 != nil {
+		out[15] = keys.dg15
 	}
 	for n, b := range s.Groups {
 		if out[n] != nil && n != 14 {
-			return nil, fmt.Errorf("DG%d is made from the MRZ or the portrait and cannot be given too", n)
+			return nil, fmt.Errorf("DG%d is made from the MRZ, the portrait or a key and cannot be given too", n)
 		}
 		out[n] = b
 	}
@@ -148,21 +170,11 @@ func checkAccess(can string, bac bool, pace []chipsim.PACE) error {
 		}
 	}
 	for _, v := range pace {
-		if ProtocolName(v.OID) == "" {
-			return fmt.Errorf("PACE protocol %s is not one of Doc 9303-11, 9.2.1", v.OID)
+		if err := checkVariant(v); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// securityInfos writes a SET OF PACEInfo (Doc 9303-11, 9.2.1), the content of EF.CardAccess.
-func securityInfos(variants []chipsim.PACE) []byte {
-	infos := make([][]byte, len(variants))
-	for i, v := range variants {
-		infos[i] = ber.Encode(ber.Sequence, ber.EncodeOID(v.OID), ber.EncodeInt(big.NewInt(2)), ber.EncodeInt(big.NewInt(int64(v.ParameterID))))
-	}
-	slices.SortFunc(infos, bytes.Compare)
-	return ber.Encode(ber.Set, infos...)
 }
 
 // imageSize reads a portrait's size from its headers.

@@ -32,6 +32,7 @@ type key struct {
 	private *big.Int // EC scalar or RSA private exponent
 	point   ec.Point
 	modulus *big.Int
+	primes  []*big.Int // of the modulus
 	random  io.Reader
 }
 
@@ -53,7 +54,9 @@ func newKey(kind KeyKind, random io.Reader) (*key, error) {
 		if kind.Bits < 1024 || kind.Bits > 8192 || kind.Bits%16 != 0 {
 			return nil, fmt.Errorf("RSA modulus of %d bits; 1024 to 8192 in steps of 16 are made", kind.Bits)
 		}
-		k.modulus, k.private, err = rsaKey(kind.Bits, random)
+		if k.primes, k.private, err = rsaKey(kind.Bits, random); err == nil {
+			k.modulus = new(big.Int).Mul(k.primes[0], k.primes[1])
+		}
 	default:
 		return nil, fmt.Errorf("signature scheme %q is none of %s, %s, %s", kind.Scheme, trust.ECDSA, trust.RSAPKCS1, trust.RSAPSS)
 	}
@@ -61,7 +64,7 @@ func newKey(kind KeyKind, random io.Reader) (*key, error) {
 }
 
 // rsaKey makes primes itself: crypto/rsa no longer takes its randomness from the caller.
-func rsaKey(bits int, random io.Reader) (n, d *big.Int, err error) {
+func rsaKey(bits int, random io.Reader) (primes []*big.Int, d *big.Int, err error) {
 	one, e := big.NewInt(1), big.NewInt(exponent)
 	for range 16 {
 		p, err := prime(bits/2, random)
@@ -74,7 +77,7 @@ func rsaKey(bits int, random io.Reader) (n, d *big.Int, err error) {
 		}
 		phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
 		if d := new(big.Int).ModInverse(e, phi); d != nil && p.Cmp(q) != 0 {
-			return new(big.Int).Mul(p, q), d, nil
+			return []*big.Int{p, q}, d, nil
 		}
 	}
 	return nil, nil, errors.New("no RSA key found: the source of randomness is broken")
@@ -153,6 +156,10 @@ func (k *key) sign(message []byte) ([]byte, error) {
 		}
 		return ber.Encode(ber.Sequence, ber.EncodeInt(r), ber.EncodeInt(s)), nil
 	}
+	return k.signRSA(sum)
+}
+
+func (k *key) signRSA(sum []byte) ([]byte, error) {
 	size := (k.modulus.BitLen() + 7) / 8
 	block := trust.PKCS1Block(k.kind.Hash, sum, size)
 	if k.kind.Scheme == trust.RSAPSS {

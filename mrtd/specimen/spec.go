@@ -21,11 +21,20 @@ import (
 type Order struct {
 	Spec    Spec
 	Profile Profile
-	Seed    string // for Seed: the same seed is the same authority
+	Seed    string           // for Seed: the same seed is the same authority
+	CVCA    *VerifierProfile // nil where the chip keeps nothing for terminals alone
 }
 
-// Issue makes the authority and its passport.
+// Issue makes the authority and its passport, which trusts the key of Verifier
+// where the order asks for one.
 func (o Order) Issue() (*Authority, chipsim.Passport, error) {
+	v, err := o.Verifier()
+	if err != nil {
+		return nil, chipsim.Passport{}, err
+	}
+	if v != nil {
+		o.Spec.CVCA = append(slices.Clone(o.Spec.CVCA), v.TrustPoint())
+	}
 	a, err := NewAuthority(o.Profile, Seed(o.Seed))
 	if err != nil {
 		return nil, chipsim.Passport{}, err
@@ -40,15 +49,13 @@ type yamlOrder struct {
 	CAN      string         `yaml:"can"`
 	BAC      bool           `yaml:"bac"`
 	PACE     []yamlPACE     `yaml:"pace"`
+	ChipAuth []yamlChipAuth `yaml:"chip_auth"`
+	Active   *yamlActive    `yaml:"active"`
+	CVCA     *yamlVerifier  `yaml:"cvca"`
 	Hash     string         `yaml:"hash"`
 	Signed   string         `yaml:"signed"`
 	Groups   map[int]string `yaml:"groups"`
 	Issuer   yamlIssuer     `yaml:"issuer"`
-}
-
-type yamlPACE struct {
-	Protocol string `yaml:"protocol"`
-	Curve    string `yaml:"curve"`
 }
 
 type yamlIssuer struct {
@@ -91,6 +98,12 @@ func ParseSpec(text []byte, readFile func(name string) ([]byte, error)) (Order, 
 	if o.Spec.PACE, err = doc.pace(y.PACE); err != nil {
 		return Order{}, err
 	}
+	if o.Spec.ChipAuth, err = doc.chipAuth(y.ChipAuth); err != nil {
+		return Order{}, err
+	}
+	if o.Spec.ActiveAuth, err = doc.active(y.Active); err != nil {
+		return Order{}, err
+	}
 	if y.Hash != "" {
 		if o.Spec.Hash = hashes[y.Hash]; o.Spec.Hash == 0 {
 			return Order{}, doc.errorAt("$.hash", "hash is none of SHA-1, SHA-224, SHA-256, SHA-384, SHA-512")
@@ -114,7 +127,10 @@ func ParseSpec(text []byte, readFile func(name string) ([]byte, error)) (Order, 
 		}
 		o.Spec.Groups[n] = b
 	}
-	o.Profile, err = doc.profile(y.Issuer, o.Spec.SignedAt)
+	if o.Profile, err = doc.profile(y.Issuer, o.Spec.SignedAt); err != nil {
+		return Order{}, err
+	}
+	o.CVCA, err = doc.verifier(y.CVCA, o.Profile)
 	return o, err
 }
 
@@ -171,19 +187,11 @@ func (d document) kind(path string, y yamlKey, otherwise KeyKind) (KeyKind, erro
 func (d document) pace(list []yamlPACE) ([]chipsim.PACE, error) {
 	var out []chipsim.PACE
 	for i, y := range list {
-		path := fmt.Sprintf("$.pace[%d]", i)
-		oid := ProtocolOID(y.Protocol)
-		if oid == "" && ProtocolName(y.Protocol) != "" {
-			oid = y.Protocol
-		}
-		if oid == "" {
-			return nil, d.errorAt(path+".protocol", "protocol is not a PACE protocol such as ECDH-GM-AES-CBC-CMAC-128")
-		}
-		id, err := parameterID(y.Curve)
+		v, where, err := y.variant()
 		if err != nil {
-			return nil, d.errorAt(path+".curve", "%v", err)
+			return nil, d.errorAt(fmt.Sprintf("$.pace[%d]%s", i, where), "%w", err)
 		}
-		out = append(out, chipsim.PACE{OID: oid, ParameterID: id})
+		out = append(out, v)
 	}
 	return out, nil
 }

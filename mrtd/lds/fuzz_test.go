@@ -1,0 +1,152 @@
+package lds
+
+import (
+	"reflect"
+	"testing"
+)
+
+func FuzzParseDG11(f *testing.F) {
+	f.Add(example(f, "dg11"))
+	for _, form := range []DateForm{TextDates, BCDDates} {
+		b, err := EncodeDG11(fullDG11(form))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := ParseDG11(b)
+		if err != nil {
+			return
+		}
+		if len(d.Unread) > maxElements || len(d.OtherNames) > maxParts || len(d.Address) > maxParts {
+			t.Errorf("%d unread, %d names", len(d.Unread), len(d.OtherNames))
+		}
+		again, err := EncodeDG11(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := ParseDG11(again)
+		if err != nil || !reflect.DeepEqual(back.Name, d.Name) || back.Birth != d.Birth || !reflect.DeepEqual(back.Address, d.Address) {
+			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}
+
+func FuzzParseDG12(f *testing.F) {
+	f.Add([]byte("\x6C\x10\x5C\x04\x5F\x19\x5F\x26\x5F\x19\x01A\x5F\x26\x04\x20\x07\x04\x16"))
+	f.Add([]byte("\x6C\x12\xA0\x10\x02\x01\x01\x5F\x1A\x0AKARL<<ERIK"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := ParseDG12(b)
+		if err != nil {
+			return
+		}
+		again, err := EncodeDG12(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := ParseDG12(again)
+		if err != nil || back.Issued != d.Issued || !reflect.DeepEqual(back.OtherPersons, d.OtherPersons) || back.Authority != d.Authority {
+			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}
+
+func FuzzParseDG16(f *testing.F) {
+	f.Add(example(f, "dg16"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := ParseDG16(b)
+		if err != nil {
+			return
+		}
+		again, err := EncodeDG16(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := ParseDG16(again); err != nil || !reflect.DeepEqual(back.Persons, d.Persons) {
+			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}
+
+func FuzzParseDisplayed(f *testing.F) {
+	f.Add(example(f, "dg5"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, parse := range []func([]byte) ([]Image, error){ParseDG5, ParseDG7} {
+			images, err := parse(b)
+			total := 0
+			for _, i := range images {
+				total += len(i.Data)
+			}
+			if err == nil && (len(images) == 0 || total > len(b)) {
+				t.Errorf("%d octets of %d pictures in %d", total, len(images), len(b))
+			}
+		}
+	})
+}
+
+func FuzzParseDG3(f *testing.F) {
+	f.Add(example(f, "dg3_empty"))
+	f.Add(octetsOfGroup(f, 3, finger2011, wsqBytes))
+	for _, standard := range []Standard{Finger2005, Finger2011, Finger39794} {
+		b, err := EncodeDG3(nil, Finger{Standard: standard, Position: RightIndex, Width: 8, Height: 8, PPI: 500, Captured: day2023, Qualities: []Quality{{90, 1, 1}}, Image: wsqBytes})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dg3, err := ParseDG3(b)
+		if err != nil {
+			return
+		}
+		total := 0
+		for _, finger := range dg3.Fingers {
+			total += len(finger.Image)
+			if len(finger.Image) == 0 || len(finger.Qualities) > maxQualities {
+				t.Errorf("got %v with %d qualities", finger, len(finger.Qualities))
+			}
+		}
+		if total > len(b) || len(dg3.Fingers) > maxTemplates*maxFingers {
+			t.Errorf("%d octets of %d pictures in %d", total, len(dg3.Fingers), len(b))
+		}
+		again, err := EncodeDG3(nil, dg3.Fingers...)
+		if err != nil {
+			return // not every picture has a format that can be written
+		}
+		if back, err := ParseDG3(again); err != nil || len(back.Fingers) != len(dg3.Fingers) {
+			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}
+
+func FuzzParseDG4(f *testing.F) {
+	f.Add(octetsOfGroup(f, 4, iris2011, jp2Bytes))
+	for _, standard := range []Standard{Iris2005, Iris2011, Iris39794} {
+		b, err := EncodeDG4(nil, Iris{Standard: standard, Eye: LeftEye, Width: 8, Height: 8, Captured: day2023, Qualities: []Quality{{90, 1, 1}}, Image: jp2Bytes})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dg4, err := ParseDG4(b)
+		if err != nil {
+			return
+		}
+		total := 0
+		for _, iris := range dg4.Irises {
+			total += len(iris.Image)
+		}
+		if total > len(b) || len(dg4.Irises) > maxTemplates*maxIrises {
+			t.Errorf("%d octets of %d pictures in %d", total, len(dg4.Irises), len(b))
+		}
+		again, err := EncodeDG4(nil, dg4.Irises...)
+		if err != nil {
+			return // not every picture has a format that can be written
+		}
+		if back, err := ParseDG4(again); err != nil || len(back.Irises) != len(dg4.Irises) {
+			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}

@@ -1,0 +1,215 @@
+package mrtd
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"limen/mrtd/access"
+	"limen/mrtd/cvc"
+	"limen/mrtd/lds"
+)
+
+// ProofState is how far a chip got with a protocol. That one was completed
+// proves something only with the key it was run with: see package authn.
+type ProofState string
+
+// The states of a proof. The zero ProofState means that it was not asked for.
+const (
+	ProofNotOffered  ProofState = "not_offered" // the chip names no key for it
+	ProofUnsupported ProofState = "unsupported" // … or only in variants that are not implemented
+	ProofRefused     ProofState = "refused"     // the chip declined it with a status word
+	ProofFailed      ProofState = "failed"      // it answered, and not as the holder of the key would
+	ProofCompleted   ProofState = "completed"
+)
+
+// ChipAuth is how chip authentication went (Doc 9303-11, 6.2).
+type ChipAuth struct {
+	State   ProofState
+	Variant access.ChipAuthVariant // the last tried
+	Problem string                 // why it was not completed; holds nothing of the document
+}
+
+// ActiveAuth is what active authentication gave (Doc 9303-11, 6.1): the
+// challenge and the chip's signature over it, for package authn to judge.
+type ActiveAuth struct {
+	State     ProofState
+	Challenge []byte
+	Signature []byte
+	Problem   string
+}
+
+// TerminalAuth is how the reader was received (Doc 9303-11, 7.1).
+type TerminalAuth struct {
+	State   ProofState
+	Rights  cvc.Rights // that its certificates grant, DG3 and DG4 among them
+	Problem string
+}
+
+// maxKeys bounds how many of a chip's keys are tried.
+const maxKeys = 3
+
+// proveMapping reads EF.CardSecurity after PACE with chip authentication
+// mapping: it has the key by which the mapping is judged (Doc 9303-11, 4.4.3.5).
+func (r *reader) proveMapping(ctx context.Context, opened *access.Opened) error {
+	f := lds.EFCardSecurity
+	if opened.CAM == nil || r.has(f) {
+		return nil
+	}
+	data, err := newFiles(opened.Session, r.maxLe, nil, r.met).read(ctx, f, nil)
+	if lost := r.card.failure(ctx); lost != nil {
+		return fmt.Errorf("cannot read %s: %w", f, lost)
+	}
+	if err != nil {
+		r.fail(f, err)
+		return nil
+	}
+	r.keep(f, data)
+	return nil
+}
+
+// mapped tells whether PACE has bound the channel to a key of the chip.
+func (r *reader) mapped() bool {
+	opened := r.reading.Access.Opened
+	return opened != nil && opened.CAM != nil
+}
+
+// proveChip has the chip run chip authentication with a key of DG14. What is
+// read from here on comes from the holder of that key, or not at all.
+func (r *reader) proveChip(ctx context.Context) error {
+	dg14 := r.reading.Files[groupFile(14).Path()]
+	switch {
+	case r.opt.Proof == ProofNone, r.reading.ChipAuth.State != "" && r.reading.ChipAuth.State != ProofNotOffered:
+		return nil
+	case r.opt.Proof == ProofOnce && r.mapped() && r.opt.Terminal == nil:
+		return nil // PACE has bound the channel to the chip's key
+	case dg14 == nil:
+		r.reading.ChipAuth.State = ProofNotOffered
+		return nil
+	}
+	return r.hold(ctx, func() error {
+		if r.reading.Channel == nil { // the chip was lost over the last try
+			if err := r.establish(ctx); err != nil {
+				return err
+			}
+		}
+		return r.chipAuthentication(ctx)
+	})
+}
+
+// chipAuthentication runs it once over the open channel, with the chip's keys
+// in turn, and goes on under the new keys.
+func (r *reader) chipAuthentication(ctx context.Context) error {
+	r.reading.ChipAuth = ChipAuth{State: ProofNotOffered}
+	infos, err := lds.ParseDG14(r.reading.Files[groupFile(14).Path()])
+	if err != nil {
+		r.reading.ChipAuth.Problem = err.Error()
+		return nil
+	}
+	variants := access.ChipAuthVariants(infos)
+	if len(variants) == 0 && len(infos.PublicKeys) > 0 {
+		r.reading.ChipAuth.State = ProofUnsupported
+	}
+	for i, v := range variants[:min(len(variants), maxKeys)] {
+		done, err := r.tryChipKey(ctx, v)
+		if done || err != nil {
+			return err
+		}
+		if i == 0 && len(variants) > 1 {
+			r.met(QuirkChipAuthKeyRefused)
+		}
+	}
+	return nil
+}
+
+// tryChipKey runs chip authentication with one key. It is done when another
+// key would not help.
+func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done bool, err error) {
+	result, err := access.ChipAuthentication(ctx, r.reading.Channel, v, r.opt.Random)
+	agreed := err == nil
+	if agreed {
+		err = result.Confirm(ctx)
+	}
+	if lost := r.card.failure(ctx); lost != nil {
+		r.reading.Channel = nil
+		return true, fmt.Errorf("cannot run chip authentication: %w", lost)
+	}
+	r.reading.ChipAuth = ChipAuth{State: ProofCompleted, Variant: v}
+	if agreed && (err == nil || result.Proven()) {
+		r.caKey = result.Key
+		r.use(result.Session)
+		return true, nil
+	}
+	r.reading.ChipAuth.State, r.reading.ChipAuth.Problem = ProofRefused, err.Error()
+	if agreed && access.KeysDiffer(err) {
+		r.reading.ChipAuth.State = ProofFailed
+	}
+	if !agreed && !brokenOff(err, true) && !broken(err) {
+		return false, nil // the old session goes on
+	}
+	// What the chip holds is still to be told, as that of a chip that did not
+	// prove itself: the session's end is not the reading's.
+	state := r.reading.ChipAuth
+	r.reading.ChipAuth = ChipAuth{}
+	err = r.reopen(ctx)
+	r.reading.ChipAuth = state
+	return state.State == ProofFailed, err
+}
+
+// wantsActive tells whether active authentication is still called for.
+func (r *reader) wantsActive() bool {
+	switch r.opt.Proof {
+	case ProofEvery:
+		return true
+	case ProofOnce:
+		return r.reading.ChipAuth.State != ProofCompleted && !r.mapped()
+	}
+	return false
+}
+
+// challengeLen is the length of active authentication's challenge (Doc 9303-11, 6.1).
+const challengeLen = 8
+
+// proveActive has the chip sign a challenge with the key of DG15.
+func (r *reader) proveActive(ctx context.Context) error {
+	if !r.wantsActive() {
+		return nil
+	}
+	dg15 := r.reading.Files[groupFile(15).Path()]
+	if dg15 == nil {
+		r.reading.ActiveAuth.State = ProofNotOffered
+		return nil
+	}
+	return r.hold(ctx, func() error {
+		if r.reading.Channel == nil {
+			if err := r.establish(ctx); err != nil {
+				return err
+			}
+		}
+		return r.activeAuthentication(ctx, dg15)
+	})
+}
+
+func (r *reader) activeAuthentication(ctx context.Context, dg15 []byte) error {
+	size := 0
+	if key, err := lds.ParseDG15(dg15); err == nil {
+		size = key.SignatureLength()
+	}
+	challenge := make([]byte, challengeLen)
+	if _, err := io.ReadFull(r.opt.Random, challenge); err != nil {
+		return fmt.Errorf("no randomness: %w", err)
+	}
+	signature, err := access.ActiveAuthentication(ctx, r.reading.Channel, challenge, size)
+	if lost := r.card.failure(ctx); lost != nil {
+		r.reading.Channel = nil
+		return fmt.Errorf("cannot run active authentication: %w", lost)
+	}
+	r.reading.ActiveAuth = ActiveAuth{State: ProofCompleted, Challenge: challenge, Signature: signature}
+	if err != nil {
+		r.reading.ActiveAuth = ActiveAuth{State: ProofRefused, Problem: err.Error()}
+	}
+	if brokenOff(err, true) || broken(err) {
+		return r.reopen(ctx)
+	}
+	return nil
+}
