@@ -12,9 +12,10 @@ import (
 )
 
 // Sizes beyond which a file is not read: portraits and fingerprints run to
-// tens of kilobytes, everything else to a few. A length field may say anything.
+// tens of kilobytes, a face of ISO/IEC 39794-5 with all it may carry to hundreds,
+// everything else to a few. A length field may say anything.
 const (
-	maxImageFile = 200 << 10 // DG2, DG3, DG4, DG5, DG7
+	maxImageFile = 1 << 20 // DG2, DG3, DG4, DG5, DG7
 	maxFile      = 64 << 10
 )
 
@@ -39,6 +40,8 @@ type files struct {
 	short    int  // the most of them that a short APDU carries
 	bySFI    bool // short identifiers have worked: what they do not find is not there
 	noSFI    bool // the chip wants files selected
+	ended    bool // the end of a file came outside secure messaging
+	exact    bool // ... and the session broke off: the chip bears no read beyond the end of a file
 	met      func(Quirk)
 	progress func(file lds.File, read, total int)
 }
@@ -57,8 +60,12 @@ func newFiles(channel apdu.Card, maxLe int, progress func(lds.File, int, int), m
 func (s *files) keep(before *files) {
 	if before != nil {
 		s.block, s.bySFI, s.noSFI = min(before.block, s.block), before.bySFI, before.noSFI
+		s.exact = before.exact || before.ended
 	}
 }
+
+// headerBytes hold a file's tag and its length, and are in every file.
+const headerBytes = 4
 
 // errFile is content that is no file of the kind it should be.
 type errFile struct{ reason string }
@@ -70,6 +77,7 @@ func (e *errFile) Error() string { return e.reason }
 // length, so that no command is spent on the header alone. What has come is
 // returned with an error too.
 func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, error) {
+	s.ended = false
 	data, err := s.start(ctx, f, have)
 	if err != nil {
 		return have, err
@@ -153,10 +161,14 @@ func extent(f lds.File, data []byte) (total int, whole bool, err error) {
 // first makes the file current and reads its start: by short identifier in one
 // command, or by SELECT where the chip does not bear that.
 func (s *files) first(ctx context.Context, f lds.File) ([]byte, error) {
+	n := s.block
+	if s.exact {
+		n = headerBytes
+	}
 	if !s.noSFI {
-		data, err := s.attempt(ctx, s.block, func(n int) apdu.Command { return apdu.ReadBinarySFI(f.SFI, n) })
+		data, err := s.attempt(ctx, n, func(n int) apdu.Command { return apdu.ReadBinarySFI(f.SFI, n) })
 		s.bySFI = s.bySFI || err == nil && len(data) > 0 && !f.MasterFile
-		if bare := (*access.PlainStatusError)(nil); !s.bySFI && errors.As(err, &bare) && bare.SW == apdu.FileNotFound {
+		if bare := (*access.PlainStatusError)(nil); !s.bySFI && errors.As(err, &bare) && (bare.SW == apdu.FileNotFound || bare.SW == apdu.WrongP1P2) {
 			// It may be the short identifier that is not found, and the session is
 			// over: ask anew, by SELECT.
 			s.noSFI = true
@@ -170,7 +182,7 @@ func (s *files) first(ctx context.Context, f lds.File) ([]byte, error) {
 	if err := s.selected(ctx, f); err != nil {
 		return nil, err
 	}
-	data, err := s.at(ctx, 0, s.block)
+	data, err := s.at(ctx, 0, n)
 	if err == nil && len(data) > 0 && !f.MasterFile {
 		s.noSFI = true
 		s.met(QuirkNoShortIdentifiers)
@@ -215,6 +227,7 @@ func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Com
 		r, err := apdu.Send(ctx, s.channel, c)
 		var bare *access.PlainStatusError
 		if errors.As(err, &bare) && aboutLength(bare.SW) {
+			s.ended = s.ended || bare.SW == apdu.EndOfFile
 			// The chip may have kept the session; if not, it says so next.
 			if shorter, ok := s.shorter(n); ok {
 				n = shorter

@@ -207,8 +207,8 @@ func BenchmarkChipReadCPU(b *testing.B) {
 				n++
 			}
 			spent := processorTime(b) - before - card.spent
-			b.ReportMetric(float64((spent / n).Microseconds())/1000, "cpu-ms")
-			b.ReportMetric(float64((card.spent / n).Microseconds())/1000, "chipsim-ms")
+			b.ReportMetric(float64((spent/n).Microseconds())/1000, "cpu-ms")
+			b.ReportMetric(float64((card.spent/n).Microseconds())/1000, "chipsim-ms")
 		})
 	}
 }

@@ -89,4 +89,9 @@ type Faults struct {
 	EndlessAnswers bool
 	// Trickle answers READ BINARY with one byte at a time.
 	Trickle bool
+	// EndRefused answers 6282 and no data to a READ BINARY for more than the file
+	// has left.
+	EndRefused bool
+	// NoStatusObject leaves DO'99' out of protected successes.
+	NoStatusObject bool
 }

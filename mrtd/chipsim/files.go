@@ -114,6 +114,8 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 	}
 	le := cmd.Le
 	switch f := c.opt.Faults; {
+	case f.EndRefused && le > len(file)-offset:
+		return status(apdu.EndOfFile)
 	case f.EmptyAbove > 0 && le > f.EmptyAbove:
 		return status(apdu.Success)
 	case f.Trickle && !odd:

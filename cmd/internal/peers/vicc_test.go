@@ -62,6 +62,25 @@ func wholeFiles() []lds.File {
 	return []lds.File{lds.EFCOM, lds.EFSOD, dg1, dg2}
 }
 
+// TestPeerViccPassportIsRead: vicc's ePass, an independent BAC. Its errors come
+// outside secure messaging and leave its counter where it was; its answers have
+// no status object, and none to the end of a file has a checksum; as it is, its
+// files have no short identifiers.
+func TestPeerViccPassportIsRead(t *testing.T) {
+	longPeer(t)
+	for name, options := range map[string][]string{"as it is": nil, "with short identifiers": {"sfi"}} {
+		t.Run(name, func(t *testing.T) {
+			p := small(t, bacChip)
+			startVicc(t, "ePass", p, options...)
+			r, err := ours(t, mrtd.Key{MRZ: document(t).KeyMaterial()}, mrtd.Options{Groups: []int{1, 2}})
+			if got := r.Access.Summary(); got != "BAC 3DES" {
+				t.Errorf("access: got %q, want BAC 3DES", got)
+			}
+			wantWhole(t, r, err, p, wholeFiles()...)
+		})
+	}
+}
+
 func byMRZ(t testing.TB) mrtd.Key { return mrtd.Key{MRZ: document(t).KeyMaterial()} }
 
 // TestPeerViccIdentityCardIsRead: vicc's nPA, whose PACE and secure messaging
