@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"slices"
 	"time"
 
 	"limen/mrtd/access"
@@ -52,9 +53,18 @@ func (o Options) Examine(c Chip, store *trust.Store, at time.Time) Findings {
 		signature, f.Notes = Active(groups[15], groups[14], c.Challenge, c.Signature)
 	}
 	f.ActiveAuth = ActiveAuthentication(c.ActiveAuth, signature, groups[15], f.Passive)
+	if f.ActiveAuth.Status == Passed && f.Passive.compromised() { // whoever has the key has it not from this chip
+		f.ActiveAuth = Verdict{Inconclusive, KnownDeviation, string(trust.DefectAAKeyCompromised)}
+	}
 	f.TerminalAuth = terminalVerdict(c.TerminalAuth)
 	f.Genuine = ChipGenuine(f.ChipAuth, f.Mapping, f.ActiveAuth)
 	return f
+}
+
+// compromised tells whether the state has published that keys of active
+// authentication of such documents are known to others.
+func (r Result) compromised() bool {
+	return slices.ContainsFunc(r.Deviations, func(d trust.Deviation) bool { return d.Defect == trust.DefectAAKeyCompromised })
 }
 
 // examineMapping judges the proof of PACE by the keys of EF.CardSecurity, which
