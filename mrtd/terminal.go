@@ -14,7 +14,7 @@ func (r *reader) proveTerminal(ctx context.Context) error {
 	switch {
 	case r.opt.Terminal == nil:
 		return nil
-	case r.reading.ChipAuth.State != ProofCompleted:
+	case r.reading.ChipAuth.State != ProofCompleted && !r.mapped():
 		r.reading.TerminalAuth = TerminalAuth{State: ProofNotOffered, Problem: "the chip did not complete chip authentication"}
 		return nil
 	case r.opt.Vouched != nil && !r.opt.Vouched(r.reading.Files):
@@ -34,9 +34,12 @@ func (r *reader) proveTerminal(ctx context.Context) error {
 // terminalAuthentication runs it once over the open channel. The keys that the
 // chip trusts came at the end of PACE, or are in EF.CVCA.
 func (r *reader) terminalAuthentication(ctx context.Context) error {
-	id, points := access.DocumentChipID(r.key.MRZ), []string(nil)
+	id, points, ephemeral := access.DocumentChipID(r.key.MRZ), []string(nil), r.caKey
 	if opened := r.reading.Access.Opened; opened != nil {
 		id = opened.ChipKey
+		if r.reading.ChipAuth.State != ProofCompleted {
+			ephemeral = opened.Key // PACE's mapping took its place
+		}
 		for _, reference := range opened.CARs {
 			points = append(points, string(reference))
 		}
@@ -47,7 +50,7 @@ func (r *reader) terminalAuthentication(ctx context.Context) error {
 		points, err = r.trustPoints(ctx)
 	}
 	if err == nil {
-		done, err = access.TerminalAuthentication(ctx, r.reading.Channel, points, r.opt.Terminal, id, r.caKey)
+		done, err = access.TerminalAuthentication(ctx, r.reading.Channel, points, r.opt.Terminal, id, ephemeral)
 	}
 	if lost := r.card.failure(ctx); lost != nil {
 		r.reading.Channel = nil
