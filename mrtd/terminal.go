@@ -56,6 +56,7 @@ func (r *reader) terminalAuthentication(ctx context.Context) error {
 		r.reading.Channel = nil
 		return fmt.Errorf("cannot run terminal authentication: %w", lost)
 	}
+	r.noticed(err)
 	r.reading.TerminalAuth = TerminalAuth{State: ProofCompleted, Rights: done.Rights}
 	if err != nil {
 		r.reading.TerminalAuth = TerminalAuth{State: ProofRefused, Problem: err.Error()}

@@ -74,10 +74,16 @@ func (c *Card) setTemplate(cmd apdu.Command) apdu.Response {
 	if sw != apdu.Success {
 		return status(sw)
 	}
+	if sw := c.opt.Faults.PACERefused; sw != 0 && v == c.p.PACE[0] {
+		return status(sw)
+	}
 	if !run.setUp(v, c.p.CAM) {
 		return status(apdu.WrongData)
 	}
 	c.pace = run
+	if n := c.opt.Faults.PACETries; n > 0 {
+		return status(0x63C0 | apdu.StatusWord(min(n, 15)))
+	}
 	return status(apdu.Success)
 }
 
@@ -93,6 +99,8 @@ func (c *Card) variant(oid string, asked int) (PACE, apdu.StatusWord) {
 	switch {
 	case len(of) == 0:
 		return PACE{}, apdu.WrongData
+	case asked < 0 && c.opt.Faults.PACENamed:
+		return PACE{}, wrongLc
 	case asked < 0 && len(of) == 1:
 		return of[0], apdu.Success
 	}
@@ -135,8 +143,15 @@ func (run *paceRun) setUp(v PACE, static []ChipKey) bool {
 	return run.mapping != chipAuthentication || run.static != nil
 }
 
-// generalAuthenticate is one of PACE's four steps, in order; any fault ends the run.
+// generalAuthenticate is one of PACE's four steps, in order; any fault ends the
+// run. Some chips then still wait for the last command of its chain.
 func (c *Card) generalAuthenticate(cmd apdu.Command) apdu.Response {
+	r := c.paceStep(cmd)
+	c.chainOpen = c.opt.Faults.ChainStaysOpen && cmd.CLA&0x10 != 0 && r.SW != apdu.Success
+	return r
+}
+
+func (c *Card) paceStep(cmd apdu.Command) apdu.Response {
 	run := c.pace
 	c.pace = nil
 	if run == nil || c.sm != nil {
@@ -153,6 +168,9 @@ func (c *Card) generalAuthenticate(cmd apdu.Command) apdu.Response {
 	}
 	if cmd.Le == 0 {
 		return status(apdu.WrongLength)
+	}
+	if sw := c.opt.Faults.PACEBreaks; sw != 0 && run.step == 1 {
+		return status(sw)
 	}
 	wrapper, err := ber.Parse(cmd.Data, 0x7C)
 	if err != nil {
