@@ -27,6 +27,9 @@ type Faults struct {
 	// ChipAuthOtherKey is a copy without the key of chip authentication: it says
 	// 9000 and goes on under keys of its own.
 	ChipAuthOtherKey bool
+	// ChipAuthOldKeys is a copy that says 9000 to chip authentication and goes on
+	// under the keys it had.
+	ChipAuthOldKeys bool
 	// ChipAuthRefused, when set, is answered to every attempt to start chip authentication.
 	ChipAuthRefused apdu.StatusWord
 	// ActiveAuthOtherKey is a copy without the key of active authentication: what
@@ -89,4 +92,7 @@ type Faults struct {
 	EndlessAnswers bool
 	// Trickle answers READ BINARY with one byte at a time.
 	Trickle bool
+	// LongAnswers gives so many bytes more than READ BINARY asked for, zeros
+	// behind the file's end.
+	LongAnswers int
 }
