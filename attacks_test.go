@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,16 @@ func (a antenna) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 }
 
 func (antenna) Close() error { return nil }
+
+type counted struct {
+	attack.Card
+	n int
+}
+
+func (c *counted) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	c.n++
+	return c.Card.Transmit(ctx, command)
+}
 
 // onlyOf decodes one portrait and no other.
 type onlyOf []byte
@@ -100,7 +111,15 @@ func TestAttacks(t *testing.T) {
 				if d := cross(t, genuineLines(t, a), a.Twin()); d.Outcome != Admit {
 					t.Errorf("without the attack: got %s %v, want %s", d.Outcome, codes(d.Reasons), Admit)
 				}
-				d := cross(t, a.Printed, a.Card())
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				start := time.Now()
+				card := &counted{Card: a.Card()}
+				d := cross(t, a.Printed, card)
+				runtime.ReadMemStats(&after)
+				if a.Hostile {
+					t.Logf("COST %-60s %5d cmds %6d KiB %v", a.Name, card.n, (after.TotalAlloc-before.TotalAlloc)>>10, time.Since(start))
+				}
 				if d.Outcome == Admit {
 					admitted++
 				}
