@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 )
 
@@ -65,8 +66,11 @@ func FuzzDeviations(f *testing.F) {
 		ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.Encode(0x82, []byte{1, 2})), ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID("2.23.136.1.1.7.3.1"), ber.Encode(0xA0, ber.EncodeOID("2.5.29.35"))))))))
 	signer := &Certificate{Serial: big.NewInt(0x142), SubjectKeyID: []byte{1, 2}}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var l DeviationList
-		if l.setContent(b) != nil {
+		l, err := repotest.Parsed(t, b, func(b []byte) (l DeviationList, err error) {
+			err = l.setContent(b)
+			return l, err
+		})
+		if err != nil {
 			return
 		}
 		for _, d := range l.Deviations {
