@@ -143,3 +143,26 @@ func TestMisbehaviorsTogetherAreBorne(t *testing.T) {
 		}
 	}
 }
+
+// A chip that slips out of the field once, wherever that is, and is laid on the
+// reader again is read to its end and proves itself.
+func TestChipReturnsAtEveryPoint(t *testing.T) {
+	for _, p := range []chipsim.Passport{everything(t, bestOfTwo), everything(t, onlyBAC)} {
+		whole, err := misbehave(t, p, 256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n < whole.Stats.Commands; n++ {
+			card := carrying{chipsim.New(p, chipsim.Options{Faults: chipsim.Faults{SlipsAfter: n}}), 65544, 65538}
+			r, err := mrtd.Read(t.Context(), card, both, mrtd.Options{
+				Groups: []int{1, 2, 12, 14, 15}, Proof: mrtd.ProofEvery, MaxLe: 256,
+				Reconnect: func(context.Context) (apdu.Card, error) { card.Reset(); return card, nil },
+			})
+			if err != nil || r.Returns != 1 || !slices.Equal(r.Quirks, []mrtd.Quirk{mrtd.QuirkChipReturned}) {
+				t.Errorf("gone after %d: got %v, %d returns, quirks %v; want one and its quirk", n, err, r.Returns, r.Quirks)
+			}
+			same(t, p, r)
+			proven(t, r)
+		}
+	}
+}

@@ -63,14 +63,13 @@ func (r *reader) establish(ctx context.Context) error {
 		return fmt.Errorf("%w: it opened by PACE before and by %s now", ErrAccessDenied, now)
 	}
 	r.files.keep(files)
-	if r.reading.ChipAuth.State != ProofCompleted {
-		return nil
-	}
-	if err := r.chipAuthentication(ctx); err != nil {
-		return err
-	}
-	if r.reading.ChipAuth.State != ProofCompleted {
-		return fmt.Errorf("%w: it ran chip authentication before and does not now", ErrAccessDenied)
+	if r.reading.ChipAuth.State == ProofCompleted {
+		if err := r.chipAuthentication(ctx); err != nil {
+			return err
+		}
+		if r.reading.ChipAuth.State != ProofCompleted {
+			return fmt.Errorf("%w: it ran chip authentication before and does not now", ErrAccessDenied)
+		}
 	}
 	if r.reading.TerminalAuth.State == ProofCompleted {
 		return r.terminalAuthentication(ctx)

@@ -14,7 +14,7 @@ func (r *reader) proveTerminal(ctx context.Context) error {
 	switch {
 	case r.opt.Terminal == nil:
 		return nil
-	case r.reading.ChipAuth.State != ProofCompleted && !r.mapped():
+	case r.boundKey() == nil:
 		r.reading.TerminalAuth = TerminalAuth{State: ProofNotOffered, Problem: "the chip did not complete chip authentication"}
 		return nil
 	case r.opt.Vouched != nil && !r.opt.Vouched(r.reading.Files):
@@ -31,15 +31,27 @@ func (r *reader) proveTerminal(ctx context.Context) error {
 	})
 }
 
+// boundKey is the reader's ephemeral key of the protocol by which the channel is
+// bound to a key of DG14, as terminal authentication signs it: chip
+// authentication, or the mapping of PACE by it (Doc 9303-11, 7.1.2). Nil where
+// neither was completed.
+func (r *reader) boundKey() []byte {
+	if r.reading.ChipAuth.State == ProofCompleted {
+		return r.caKey
+	}
+	infos, err := lds.ParseDG14(r.reading.Files[groupFile(14).Path()])
+	if err != nil || !r.mapped() || r.reading.Access.Opened.CAM.VerifyAmong(infos.PublicKeys) != nil {
+		return nil
+	}
+	return r.reading.Access.Opened.Key
+}
+
 // terminalAuthentication runs it once over the open channel. The keys that the
 // chip trusts came at the end of PACE, or are in EF.CVCA.
 func (r *reader) terminalAuthentication(ctx context.Context) error {
-	id, points, ephemeral := access.DocumentChipID(r.key.MRZ), []string(nil), r.caKey
+	id, points := access.DocumentChipID(r.key.MRZ), []string(nil)
 	if opened := r.reading.Access.Opened; opened != nil {
 		id = opened.ChipKey
-		if r.reading.ChipAuth.State != ProofCompleted {
-			ephemeral = opened.Key // PACE's mapping took its place
-		}
 		for _, reference := range opened.CARs {
 			points = append(points, string(reference))
 		}
@@ -50,7 +62,7 @@ func (r *reader) terminalAuthentication(ctx context.Context) error {
 		points, err = r.trustPoints(ctx)
 	}
 	if err == nil {
-		done, err = access.TerminalAuthentication(ctx, r.reading.Channel, points, r.opt.Terminal, id, ephemeral)
+		done, err = access.TerminalAuthentication(ctx, r.reading.Channel, points, r.opt.Terminal, id, r.boundKey())
 	}
 	if lost := r.card.failure(ctx); lost != nil {
 		r.reading.Channel = nil

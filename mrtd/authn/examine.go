@@ -73,6 +73,9 @@ func (o Options) examineMapping(c Chip, dg14 []byte, r Result, store *trust.Stor
 	outcome, security := NotRun, Verdict{}
 	if c.Mapping != nil {
 		outcome, security = o.judgeMapping(c, dg14, r, store, at)
+		if outcome == Interrupted {
+			outcome, security = Answered, Verdict{} // it came to its end: what is missing is a key to judge it by
+		}
 	}
 	return ChipMapping(outcome, security, c.Files[lds.EFCardAccess.Path()], dg14, r)
 }

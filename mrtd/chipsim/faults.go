@@ -90,6 +90,11 @@ type Faults struct {
 	PACETries int
 	// PACEBreaks answers this to the second step of PACE, in the middle of its chain.
 	PACEBreaks apdu.StatusWord
+	// Proof is what the chip does to the chip authentication data at the end of
+	// PACE with chip authentication mapping.
+	Proof ProofFault
+	// ProofUnasked sends chip authentication data at the end of another mapping too.
+	ProofUnasked bool
 	// ChainStaysOpen answers 6883 to the command that follows a PACE that broke
 	// off in the middle of its chain.
 	ChainStaysOpen bool
@@ -129,3 +134,16 @@ type Faults struct {
 	// behind the file's end.
 	LongAnswers int
 }
+
+// ProofFault is a way to spoil the chip authentication data of PACE, DO'8A'
+// (Doc 9303-11, 4.4.3.5.1). The zero ProofFault spoils nothing.
+type ProofFault byte
+
+// The ways.
+const (
+	ProofMissing   ProofFault = iota + 1
+	ProofEmpty                // DO'8A' without a byte
+	ProofMalformed            // no whole blocks
+	ProofWrong                // of another key: a copy's
+	ProofMisplaced            // in DO'8B'
+)

@@ -78,6 +78,12 @@ func gainingAccess() []Misbehavior {
 		{"pace_tries_counted", "63C7 to MSE:Set AT: seven tries are left", func(f *Faults) { f.PACETries = 7 }},
 		flag("pace_token_refused", "6300 to the last step of PACE, whatever the token", func(f *Faults) *bool { return &f.PACEFails }),
 		word("pace_breaks_off", "6A80 to the second step of PACE", func(f *Faults) *apdu.StatusWord { return &f.PACEBreaks }, apdu.WrongData),
+		{"mapping_proof_missing", "no DO'8A' at the end of PACE with chip authentication mapping", func(f *Faults) { f.Proof = ProofMissing }},
+		{"mapping_proof_empty", "an empty DO'8A' at the end of PACE with chip authentication mapping", func(f *Faults) { f.Proof = ProofEmpty }},
+		{"mapping_proof_malformed", "a DO'8A' that is no whole blocks at the end of PACE with chip authentication mapping", func(f *Faults) { f.Proof = ProofMalformed }},
+		{"mapping_proof_wrong", "the DO'8A' of another key at the end of PACE with chip authentication mapping: a copy", func(f *Faults) { f.Proof = ProofWrong }},
+		{"mapping_proof_misplaced", "DO'8B' in the place of DO'8A' at the end of PACE with chip authentication mapping", func(f *Faults) { f.Proof = ProofMisplaced }},
+		flag("mapping_proof_unasked", "a DO'8A' at the end of PACE with another mapping", func(f *Faults) *bool { return &f.ProofUnasked }),
 		{"chain_left_open", "6A80 to the second step of PACE, and 6883 to what follows", func(f *Faults) { f.PACEBreaks, f.ChainStaysOpen = apdu.WrongData, true }},
 		flag("bac_answers_key_not_found", "6A88 to EXTERNAL AUTHENTICATE: it opens by PACE alone", func(f *Faults) *bool { return &f.BACMissing }),
 	}

@@ -253,7 +253,9 @@ func (run *paceRun) authenticate(objects []ber.TLV, c *Card) ([]byte, apdu.Statu
 		out = append(out, ber.Encode(ber.Tag(0x87+i), []byte(reference))...)
 	}
 	if run.mapping == chipAuthentication {
-		out = append(out, ber.Encode(0x8A, run.proof())...)
+		out = append(out, run.proofObject(c.opt.Faults.Proof)...)
+	} else if c.opt.Faults.ProofUnasked {
+		out = append(out, ber.Encode(0x8A, run.suite.Encrypt(make([]byte, run.suite.Cipher().BlockSize()), make([]byte, 48)))...)
 	}
 	return out, apdu.Success
 }
@@ -261,6 +263,23 @@ func (run *paceRun) authenticate(objects []ber.TLV, c *Card) ([]byte, apdu.Statu
 // token is the MAC over the public key data object of a key (4.4.3.4).
 func (run *paceRun) token(key []byte) []byte {
 	return run.suite.Token(ber.Encode(0x7F49, ber.EncodeOID(run.oid), ber.Encode(run.agreement.tag(), key)))
+}
+
+// proofObject is the proof as it is sent, spoiled or not.
+func (run *paceRun) proofObject(spoiled ProofFault) []byte {
+	switch spoiled {
+	case ProofMissing:
+		return nil
+	case ProofEmpty:
+		return ber.Encode(0x8A)
+	case ProofMalformed:
+		return ber.Encode(0x8A, run.proof()[1:])
+	case ProofWrong:
+		run.mapPrivate = new(big.Int).Add(run.mapPrivate, big.NewInt(1))
+	case ProofMisplaced:
+		return ber.Encode(0x8B, run.proof())
+	}
+	return ber.Encode(0x8A, run.proof())
 }
 
 // proof is the encrypted chip authentication data: the mapping's private key
