@@ -12,9 +12,10 @@ import (
 )
 
 // Sizes beyond which a file is not read: portraits and fingerprints run to
-// tens of kilobytes, everything else to a few. A length field may say anything.
+// tens of kilobytes, a face of ISO/IEC 39794-5 with all it may carry to hundreds,
+// everything else to a few. A length field may say anything.
 const (
-	maxImageFile = 200 << 10 // DG2, DG3, DG4, DG5, DG7
+	maxImageFile = 1 << 20 // DG2, DG3, DG4, DG5, DG7
 	maxFile      = 64 << 10
 )
 
@@ -71,6 +72,11 @@ func (s *files) keep(before *files) {
 	}
 }
 
+// maxMorsels is how many answers shorter than the last step a file may come in.
+// A chip that hands out one byte at a time would else have every byte fetched by
+// a command of its own.
+const maxMorsels = 64
+
 // errFile is content that is no file of the kind it should be.
 type errFile struct{ reason string }
 
@@ -85,6 +91,7 @@ func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, erro
 	if err != nil {
 		return have, err
 	}
+	morsels := 0
 	for last := len(data) - len(have); ; {
 		total, whole, err := extent(f, data)
 		if err != nil {
@@ -109,6 +116,12 @@ func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, erro
 		}
 		if len(more) == 0 {
 			return data, &errFile{fmt.Sprintf("the file ends after %d bytes, before its stated length", len(data))}
+		}
+		if len(more) < min(want, backOff[len(backOff)-1]) {
+			morsels++
+		}
+		if morsels > maxMorsels {
+			return data, &errFile{"it comes in pieces that are too small"}
 		}
 		data, last = append(data, more...), len(more)
 	}
@@ -292,6 +305,8 @@ func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Com
 			r.SW = bare.SW
 		case err != nil:
 			return nil, err
+		case len(r.Data) > c.Le:
+			return nil, &errFile{"the response to READ BINARY is longer than was asked for"}
 		case (r.SW == apdu.Success || r.SW == apdu.EndOfFile) && len(r.Data) > 0:
 			data, err := apdu.BinaryData(c, r.Data)
 			if err != nil {

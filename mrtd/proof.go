@@ -69,10 +69,16 @@ func (r *reader) proveMapping(ctx context.Context, opened *access.Opened) error 
 	return nil
 }
 
-// mapped tells whether PACE has bound the channel to a key of the chip.
+// mapped tells whether PACE has bound the channel to a key of DG14. One that
+// EF.CardSecurity alone has may be another document's: the chip is to prove
+// itself by DG14's or DG15's as well.
 func (r *reader) mapped() bool {
 	opened := r.reading.Access.Opened
-	return opened != nil && opened.CAM != nil
+	if opened == nil || opened.CAM == nil {
+		return false
+	}
+	infos, err := lds.ParseDG14(r.reading.Files[groupFile(14).Path()])
+	return err == nil && opened.CAM.VerifyAmong(infos.PublicKeys) == nil
 }
 
 // proveChip has the chip run chip authentication with a key of DG14. What is

@@ -22,6 +22,7 @@ const (
 	QuirkEmptySuccess         Quirk = "empty_success"
 	QuirkBareError            Quirk = "error_outside_secure_messaging"
 	QuirkSessionBrokenOff     Quirk = "session_broken_off"
+	QuirkStatusMissing        Quirk = "status_object_missing"
 	QuirkChecksumAtEnd        Quirk = "checksum_wrong_once"
 	QuirkChipReturned         Quirk = "chip_returned"
 	QuirkActiveAuthLength     Quirk = "active_authentication_length"
@@ -80,6 +81,9 @@ func Tolerances() []Tolerance {
 		{QuirkSessionBrokenOff, "6987 or 6988 to everything after an error (NFCPassportReader 25, 89; flipperzero-firmware 1866; dmrtd 10)",
 			"secure messaging is refused", "opens the chip anew, three times at most, and goes on at the same offset",
 			"none: a chip that opened by PACE must do so again, and one that ran chip authentication too"},
+		{QuirkStatusMissing, "the passport of Virtual Smart Card 3.3",
+			"a protected answer without DO'99'", "takes it for a success where 9000 stands outside and the checksum holds",
+			"a refusal can be passed off as a success; the data stays authenticated, and a file without any fails its hash"},
 		{QuirkChecksumAtEnd, "one US passport: the checksum of EF.SOD's last block, at an odd Le (gmrtd 6)",
 			"one protected answer does not verify", "opens the chip anew and asks for that piece again at a length of whole blocks, once",
 			"none: the checksum is never left out"},

@@ -311,6 +311,9 @@ func (r *reader) protected(f lds.File, err error) bool {
 func (r *reader) keep(f lds.File, data []byte) {
 	r.reading.Files[f.Path()] = data
 	r.reading.Under[f.Path()] = r.under()
+	if s, ok := r.reading.Channel.(*access.Session); ok && s.StatusOutside() {
+		r.met(QuirkStatusMissing)
+	}
 	if r.opt.OnFile != nil {
 		r.opt.OnFile(f, data)
 	}

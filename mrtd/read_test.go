@@ -245,6 +245,25 @@ func TestReadLengthFaults(t *testing.T) {
 	}
 }
 
+// What the Virtual Smart Card project's passport does: errors in the clear that
+// its counter does not follow, one of them at the end of every file, and
+// successes without a status object.
+func TestReadBearsNoReadBeyondTheEnd(t *testing.T) {
+	for _, noSFI := range []bool{false, true} {
+		p := passport(9000, true)
+		faults := chipsim.Faults{PastEnd: apdu.EndOfFile, NoStatusObject: true, BareErrorsUncounted: true, NoSFI: noSFI}
+		card := chipsim.New(p, chipsim.Options{Faults: faults})
+		r, err := mrtd.Read(t.Context(), card, both, mrtd.Options{})
+		if err != nil {
+			t.Fatalf("short identifiers refused %v: %v", noSFI, err)
+		}
+		same(t, p, r)
+		if s := card.Seen(); s.BAC > 4 {
+			t.Errorf("short identifiers refused %v: %d sessions, want 4 at most", noSFI, s.BAC)
+		}
+	}
+}
+
 // A chip that does not bear extended length answers 6700 to it in the clear.
 func TestReadExtendedOnShortChip(t *testing.T) {
 	p := passport(9000, false, aes256)

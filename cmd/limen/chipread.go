@@ -48,10 +48,11 @@ type chipRead struct {
 // command did besides.
 type readResult struct {
 	report.Report
-	Password string   `json:"password,omitempty"`
-	PACE     string   `json:"pace"`
-	Portrait *decoded `json:"portrait,omitempty"`
-	Error    string   `json:"error,omitempty"` // why not everything was read
+	Password string            `json:"password,omitempty"`
+	PACE     string            `json:"pace"`
+	Contents []lds.Description `json:"contents"` // what the groups are made of, without what they say
+	Portrait *decoded          `json:"portrait,omitempty"`
+	Error    string            `json:"error,omitempty"` // why not everything was read
 }
 
 // Run reads the chip; exit code 1 when a check fails, 3 when the chip could
@@ -155,10 +156,7 @@ func (c *chipRead) key() (mrtd.Key, []string, error) {
 		}
 	}
 	key := mrtd.Key{CAN: c.CAN}
-	var lines []string
-	for _, l := range c.MRZ {
-		lines = append(lines, strings.Fields(l)...)
-	}
+	lines := linesOf(c.MRZ)
 	if len(lines) > 0 {
 		m, err := mrz.Parse(lines, time.Now())
 		if err != nil {
@@ -170,6 +168,14 @@ func (c *chipRead) key() (mrtd.Key, []string, error) {
 		return key, nil, errors.New("a chip opens with what is printed on its document: give --mrz or --can")
 	}
 	return key, lines, nil
+}
+
+// linesOf are the lines of an MRZ given in one argument or in several; nil of none.
+func linesOf(given []string) (lines []string) {
+	for _, l := range given {
+		lines = append(lines, strings.Fields(l)...)
+	}
+	return lines
 }
 
 // refused tells the chip's own no from a reading that broke off.
@@ -186,7 +192,7 @@ func judge(reading mrtd.Reading, err error, lines []string, store *trust.Store, 
 	}
 	in := report.InputOf(reading, err, found, now)
 	in.Software, in.Started, in.Took, in.AtChip = "limen "+version, start, now.Sub(start), now.Sub(start)
-	r := readResult{Report: report.Of(in), Password: reading.Access.Password, PACE: reading.Access.PACE}
+	r := readResult{Report: report.Of(in), Password: reading.Access.Password, PACE: reading.Access.PACE, Contents: contents(reading.Files)}
 	if err != nil {
 		r.Error = oneLine(err)
 	}
@@ -217,6 +223,18 @@ func (r *readResult) forgive(codes ...string) {
 		code, _, _ := strings.Cut(s, ":")
 		return slices.Contains(codes, code) || slices.Contains(codes, s)
 	})
+}
+
+// contents describes the groups that parse.
+func contents(files map[lds.Path][]byte) []lds.Description {
+	out := []lds.Description{}
+	for n := 1; n <= 16; n++ {
+		f, _ := lds.FileOfGroup(n)
+		if d, err := lds.Describe(n, files[f.Path()]); err == nil {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // remark adds a note.
@@ -296,17 +314,23 @@ func (r *readResult) print(con *cli.Console) {
 		}
 		row(con, string(check), words(string(x.Status)))
 	}
-	if len(r.Notes)+len(r.Quirks) > 0 {
-		row(con, "notes", strings.Join(slices.Concat(r.Notes, r.Quirks), ", "))
+	answer(con, r.Reasons, slices.Concat(r.Notes, r.Quirks))
+}
+
+// answer writes the last rows of a result: what was noticed, and whether all is
+// in order.
+func answer(con *cli.Console, reasons, notes []string) {
+	if len(notes) > 0 {
+		row(con, "notes", strings.Join(notes, ", "))
 	}
-	answer := "in order"
+	says := "in order"
 	switch {
-	case len(r.Reasons) > 0:
-		answer = "NOT in order: " + strings.Join(r.Reasons, ", ")
-	case slices.Contains(r.Notes, trustNotGiven):
-		answer += "; not checked: who issued it, for want of --trust"
+	case len(reasons) > 0:
+		says = "NOT in order: " + strings.Join(reasons, ", ")
+	case slices.Contains(notes, trustNotGiven):
+		says += "; not checked: who issued it, for want of --trust"
 	}
-	row(con, "result", answer)
+	row(con, "result", says)
 }
 
 // words writes a code as words.

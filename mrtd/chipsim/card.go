@@ -183,7 +183,7 @@ func (c *Card) answer(raw []byte) apdu.Response {
 	if bad && c.opt.Faults.BareErrorsUncounted {
 		return status(r.SW)
 	}
-	sealed := sm.seal(plain, r)
+	sealed := sm.seal(plain, r, c.opt.Faults.NoStatusObject && r.SW == apdu.Success)
 	if c.opt.Faults.ActiveAuthPlain && plain.INS == 0x88 {
 		return r
 	}

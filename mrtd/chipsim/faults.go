@@ -34,6 +34,9 @@ type Faults struct {
 	// ChipAuthOtherKey is a copy without the key of chip authentication: it says
 	// 9000 and goes on under keys of its own.
 	ChipAuthOtherKey bool
+	// ChipAuthOldKeys is a copy that says 9000 to chip authentication and goes on
+	// under the keys it had.
+	ChipAuthOldKeys bool
 	// ChipAuthRefused, when set, is answered to every attempt to start chip authentication.
 	ChipAuthRefused apdu.StatusWord
 	// ChipAuthFirst, when set, is answered to chip authentication with the first
@@ -125,6 +128,11 @@ type Faults struct {
 	EndlessAnswers bool
 	// Trickle answers READ BINARY with one byte at a time.
 	Trickle bool
+	// NoStatusObject leaves DO'99' out of protected successes.
+	NoStatusObject bool
+	// LongAnswers gives so many bytes more than READ BINARY asked for, zeros
+	// behind the file's end.
+	LongAnswers int
 }
 
 // ProofFault is a way to spoil the chip authentication data of PACE, DO'8A'

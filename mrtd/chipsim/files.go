@@ -136,6 +136,10 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 	case f.ShortAnswers > 0 && le > f.ShortAnswers && len(file)-offset > f.ShortAnswers:
 		return part(file[offset:offset+f.ShortAnswers], 256, odd)
 	}
+	if n := c.opt.Faults.LongAnswers; n > 0 && !odd {
+		rest := append(append([]byte(nil), file[offset:]...), make([]byte, le+n)...)
+		return apdu.Response{Data: rest[:le+n], SW: apdu.Success}
+	}
 	c.fileEnded = le >= len(file)-offset
 	return part(file[offset:], le, odd)
 }

@@ -109,6 +109,7 @@ func lengths() []Misbehavior {
 		{"empty_success", "9000 without data to READ BINARY for more than 192 bytes", func(f *Faults) { f.EmptyAbove = 192 }},
 		{"answers_in_pieces", "61xx after 100 bytes of an answer, the rest by GET RESPONSE", func(f *Faults) { f.ChunkAnswers = 100 }},
 		flag("endless_answers", "61xx to every GET RESPONSE, for ever", func(f *Faults) *bool { return &f.EndlessAnswers }),
+		{"answers_too_long", "16 bytes more to a READ BINARY than it asked for", func(f *Faults) { f.LongAnswers = 16 }},
 		flag("one_byte_answers", "one byte to a READ BINARY, with 9000", func(f *Faults) *bool { return &f.Trickle }),
 	}
 }
@@ -129,6 +130,7 @@ func messaging() []Misbehavior {
 			bare(func(f *Faults) *bool { return &f.BareErrorsUncounted })},
 		{"session_broken_off", "errors in the clear, and the session ended; one to READ BINARY for more than 192 bytes",
 			bare(func(f *Faults) *bool { return &f.BareErrorsEnd })},
+		flag("status_object_missing", "no status word inside the protection of a success", func(f *Faults) *bool { return &f.NoStatusObject }),
 		flag("checksum_wrong_once", "a wrong checksum to the first piece of an odd length that ends a file", func(f *Faults) *bool { return &f.WrongChecksum }),
 	}
 }
@@ -151,6 +153,7 @@ func wholeFiles() []Misbehavior {
 func proofs() []Misbehavior {
 	return []Misbehavior{
 		flag("chip_authentication_key_missing", "success at chip authentication, and other keys behind it: a copy", func(f *Faults) *bool { return &f.ChipAuthOtherKey }),
+		flag("chip_authentication_old_keys", "success at chip authentication, and the old keys behind it: a copy", func(f *Faults) *bool { return &f.ChipAuthOldKeys }),
 		word("chip_authentication_refused", "6A80 to chip authentication with any key", func(f *Faults) *apdu.StatusWord { return &f.ChipAuthRefused }, apdu.WrongData),
 		word("chip_authentication_key_refused", "6A80 to chip authentication with the first of its keys", func(f *Faults) *apdu.StatusWord { return &f.ChipAuthFirst }, apdu.WrongData),
 		flag("active_authentication_key_missing", "a signature that does not verify to INTERNAL AUTHENTICATE: a copy", func(f *Faults) *bool { return &f.ActiveAuthOtherKey }),

@@ -3,6 +3,8 @@ package lds
 import (
 	"reflect"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func FuzzParseDG11(f *testing.F) {
@@ -15,7 +17,7 @@ func FuzzParseDG11(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := ParseDG11(b)
+		d, err := repotest.Parsed(t, b, ParseDG11)
 		if err != nil {
 			return
 		}
@@ -37,7 +39,7 @@ func FuzzParseDG12(f *testing.F) {
 	f.Add([]byte("\x6C\x10\x5C\x04\x5F\x19\x5F\x26\x5F\x19\x01A\x5F\x26\x04\x20\x07\x04\x16"))
 	f.Add([]byte("\x6C\x12\xA0\x10\x02\x01\x01\x5F\x1A\x0AKARL<<ERIK"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := ParseDG12(b)
+		d, err := repotest.Parsed(t, b, ParseDG12)
 		if err != nil {
 			return
 		}
@@ -55,7 +57,7 @@ func FuzzParseDG12(f *testing.F) {
 func FuzzParseDG16(f *testing.F) {
 	f.Add(example(f, "dg16"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := ParseDG16(b)
+		d, err := repotest.Parsed(t, b, ParseDG16)
 		if err != nil {
 			return
 		}
@@ -73,7 +75,7 @@ func FuzzParseDisplayed(f *testing.F) {
 	f.Add(example(f, "dg5"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, parse := range []func([]byte) ([]Image, error){ParseDG5, ParseDG7} {
-			images, err := parse(b)
+			images, err := repotest.Parsed(t, b, parse)
 			total := 0
 			for _, i := range images {
 				total += len(i.Data)
@@ -96,7 +98,7 @@ func FuzzParseDG3(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		dg3, err := ParseDG3(b)
+		dg3, err := repotest.Parsed(t, b, ParseDG3)
 		if err != nil {
 			return
 		}
@@ -130,7 +132,7 @@ func FuzzParseDG4(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		dg4, err := ParseDG4(b)
+		dg4, err := repotest.Parsed(t, b, ParseDG4)
 		if err != nil {
 			return
 		}

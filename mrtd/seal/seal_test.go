@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"limen/internal/repotest"
 	"limen/mrtd/mrz"
 	"limen/mrtd/seal"
 )
@@ -181,7 +182,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := seal.Parse(b)
+		s, err := repotest.Parsed(t, b, seal.Parse)
 		if err != nil {
 			return
 		}

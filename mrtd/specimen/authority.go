@@ -113,7 +113,7 @@ type certificate struct {
 	usage     string // extended key usage, "" for none
 
 	from, until time.Time // zero: from the profile's start, for years
-	types       []string  // of documents it signs; nil is passports for a document signer, else none
+	types       []string  // of documents it signs; nil is all but visas for a document signer, else none
 	serial      *big.Int  // nil: one of randomness
 }
 
@@ -176,7 +176,7 @@ func (a *Authority) extensions(c certificate) [][]byte {
 	}
 	types := c.types
 	if c.documents && types == nil {
-		types = []string{"P"}
+		types = []string{"A", "C", "I", "P"} // every passport and card
 	}
 	if len(types) > 0 {
 		out = append(out, extension("2.23.136.1.1.6.2", false, ber.Encode(ber.Sequence,
