@@ -226,10 +226,11 @@ func (s *files) begin(ctx context.Context, command func(n int) apdu.Command) ([]
 	case !aboutLength(sw) && sw != apdu.WrongOffset:
 		return data, err
 	}
+	s.doubts = doubts // it was no length that was refused
 	header, herr := s.attempt(ctx, headerLen, command)
 	switch {
 	case herr == nil && len(header) > 0:
-		s.exact, s.block, s.doubts = true, block, doubts
+		s.exact, s.block = true, block
 		s.met(QuirkPastEndRefused)
 		return header, nil
 	case over(herr):
@@ -255,7 +256,7 @@ func (s *files) selected(ctx context.Context, f lds.File) error {
 	c := apdu.SelectFile(f.FID)
 	r, err := apdu.Send(ctx, s.channel, c)
 	if err == nil {
-		err = s.gaveUp(r.Check(c))
+		err = r.Check(c)
 	}
 	return err
 }
@@ -314,7 +315,7 @@ func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Com
 			s.borne()
 			return data, nil
 		case r.SW != apdu.Success && !aboutLength(r.SW):
-			return nil, s.gaveUp(r.Check(c))
+			return nil, r.Check(c)
 		}
 		shorter, ok := s.shorter(n, r.SW)
 		switch {
@@ -322,9 +323,9 @@ func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Com
 			s.doubtLength(n, r.SW)
 			n = shorter
 		case err != nil:
-			return nil, s.gaveUp(err)
+			return nil, err
 		default: // a success without data where there is nothing more
-			return nil, s.gaveUp(r.Check(c))
+			return nil, r.Check(c)
 		}
 	}
 }
@@ -345,14 +346,6 @@ func (s *files) doubtLength(n int, sw apdu.StatusWord) {
 
 // doubt holds a quirk back until a read succeeds that bears it.
 func (s *files) doubt(q Quirk) { s.doubts = append(s.doubts[:len(s.doubts):len(s.doubts)], q) }
-
-// gaveUp passes on why a file is not read: nothing was borne.
-func (s *files) gaveUp(err error) error {
-	if err != nil {
-		s.doubts = nil
-	}
-	return err
-}
 
 // borne notes the quirks in spite of which a read has succeeded.
 func (s *files) borne() {

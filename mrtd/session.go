@@ -119,6 +119,7 @@ func (r *reader) fetch(ctx context.Context, f lds.File) ([]byte, error) {
 				r.files.block = min(r.files.block, sureLength) // sessions are not to be spent on finding the best
 			}
 		case !r.returned(ctx):
+			r.files.doubts = nil // nothing was borne
 			return nil, err
 		}
 		if err := r.hold(ctx, func() error { return restart(ctx) }); err != nil {

@@ -41,6 +41,7 @@ func issuers() map[string]*issuer {
 		"usual":                 {csca: usualCSCA, ds: usualDS},
 		"cards":                 {csca: usualCSCA, ds: usualDS, documents: []string{"I", "P"}},
 		"RSA-3072 SHA-256":      {csca: usualCSCA, ds: rsaKind(trust.RSAPKCS1, 3072, crypto.SHA256)},
+		"RSA-4096 SHA-512":      {csca: rsaKind(trust.RSAPKCS1, 4096, crypto.SHA512), ds: rsaKind(trust.RSAPKCS1, 4096, crypto.SHA512)},
 		"RSA-1024 SHA-1":        {csca: usualCSCA, ds: rsaKind(trust.RSAPKCS1, 1024, crypto.SHA1)},
 		"CSCA RSA-3072":         {csca: rsaKind(trust.RSAPKCS1, 3072, crypto.SHA256), ds: usualDS},
 		"CSCA RSA-PSS-2048":     {csca: rsaKind(trust.RSAPSS, 2048, crypto.SHA512), ds: usualDS},

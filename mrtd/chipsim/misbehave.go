@@ -2,6 +2,7 @@ package chipsim
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -177,3 +178,15 @@ func holders() []Misbehavior {
 
 // wrongLc says that Lc does not fit P1 P2.
 const wrongLc apdu.StatusWord = 0x6A87
+
+// Set lists the names of the fields that are set.
+func (f Faults) Set() []string {
+	var out []string
+	v := reflect.ValueOf(f)
+	for i := range v.NumField() {
+		if !v.Field(i).IsZero() {
+			out = append(out, v.Type().Field(i).Name)
+		}
+	}
+	return out
+}

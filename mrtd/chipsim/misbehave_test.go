@@ -30,11 +30,8 @@ func TestEveryFaultHasAName(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, like %q; want faults of its own", m.Name, f, err, does[f])
 		}
 		does[f] = m.Name
-		v := reflect.ValueOf(f)
-		for i := range v.NumField() {
-			if !v.Field(i).IsZero() {
-				delete(unnamed, v.Type().Field(i).Name)
-			}
+		for _, field := range f.Set() {
+			delete(unnamed, field)
 		}
 	}
 	for field := range unnamed {
