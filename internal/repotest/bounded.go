@@ -21,25 +21,32 @@ const (
 // allocated more than the bound. It is meant for the inside of a fuzz target:
 // the first look costs a microsecond and is off by what the allocator has not
 // counted yet, at most a span of each size; only where that comes to half the
-// bound is parse run again, twice, and counted exactly. So parse must do the same each
-// time, and what other goroutines allocate meanwhile counts only if they do
+// bound is parse run again, twice, and counted exactly. So parse must do the same
+// each time, and what other goroutines allocate meanwhile counts only if they do
 // so every time.
 func Bounded(t testing.TB, n int, parse func()) {
 	t.Helper()
-	bound := uint64(AllocFactor*n + AllocBase)
+	Metered(t, func() int { parse(); return n })
+}
+
+// Metered is Bounded where only talk tells how many octets there were, those
+// sent to the stranger among them.
+func Metered(t testing.TB, talk func() (octets int)) {
+	t.Helper()
 	before := roughly()
-	parse()
+	n := talk()
+	bound := uint64(AllocFactor*n + AllocBase)
 	if roughly()-before <= bound/2 {
 		return
 	}
 	least := uint64(math.MaxUint64)
 	for range 2 {
 		before := exactly()
-		parse()
+		talk()
 		least = min(least, exactly()-before)
 	}
 	if least > bound {
-		t.Errorf("%d octets of input cost %d bytes, want at most %d", n, least, bound)
+		t.Errorf("%d octets cost %d bytes, want at most %d", n, least, bound)
 	}
 }
 
