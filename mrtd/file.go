@@ -39,6 +39,7 @@ type files struct {
 	short    int  // the most of them that a short APDU carries
 	bySFI    bool // short identifiers have worked: what they do not find is not there
 	noSFI    bool // the chip wants files selected
+	got      int  // bytes of files that have come
 	met      func(Quirk)
 	progress func(file lds.File, read, total int)
 }
@@ -56,7 +57,7 @@ func newFiles(channel apdu.Card, maxLe int, progress func(lds.File, int, int), m
 // keep takes over what an earlier session's reads have learned of the chip.
 func (s *files) keep(before *files) {
 	if before != nil {
-		s.block, s.bySFI, s.noSFI = min(before.block, s.block), before.bySFI, before.noSFI
+		s.block, s.bySFI, s.noSFI, s.got = min(before.block, s.block), before.bySFI, before.noSFI, before.got
 	}
 }
 
@@ -244,6 +245,7 @@ func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Com
 			if err != nil {
 				return nil, &errFile{"the response to READ BINARY is malformed"}
 			}
+			s.got += len(data)
 			return data, nil
 		case aboutLength(r.SW):
 			shorter, ok := s.shorter(n)

@@ -38,6 +38,8 @@ type reader struct {
 	files     *files
 	tried     map[lds.Path]bool
 	reopens   int
+	fruitless int    // times the chip came back in vain, in a row
+	gotBefore int    // what had come of the files when it did last
 	caKey     []byte // the reader's key of chip authentication, as terminal authentication signs it
 	reading   Reading
 }
