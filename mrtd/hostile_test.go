@@ -52,7 +52,6 @@ func TestReturnsThatBringNothing(t *testing.T) {
 		returns int
 	}{
 		{"before it is opened", 3, false, 4},
-		{"as it is opened", 5, false, 4},
 		{"with a piece each time", 14, true, 8},
 	} {
 		p := passport(1500, true)
