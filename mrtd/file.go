@@ -271,6 +271,9 @@ func (s *files) at(ctx context.Context, offset, n int) ([]byte, error) {
 	if s.whole {
 		n = min((n+wholeBlock-1)/wholeBlock*wholeBlock, s.most())
 	}
+	if n == 256 && s.short < n {
+		n-- // 256 asks for all that a short response holds
+	}
 	data, err := s.attempt(ctx, n, func(n int) apdu.Command {
 		if offset > apdu.MaxShortOffset {
 			n = min(n+1+len(ber.EncodeLength(n)), s.block) // room for DO'53'
