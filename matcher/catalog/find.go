@@ -23,6 +23,14 @@ var (
 // EnvModels names a folder of models; when it is set, no other is searched.
 const EnvModels = "LIMEN_MODELS"
 
+// Model is a model that was found: exactly the bytes that were verified, and
+// the entry by which an engine runs them.
+type Model struct {
+	Entry
+	Path string // in a folder, or with the prefix "shipped:" in the binary
+	Data []byte
+}
+
 // shippedPath begins the path of a model that is part of the binary.
 const shippedPath = "shipped:"
 
@@ -86,60 +94,69 @@ func (p Places) Folders() []string {
 // the binary. The file has been verified; to use exactly the verified bytes,
 // Load them instead.
 func Find(name string) (path string, entry Entry, err error) {
-	_, path, entry, err = Load(name)
-	return path, entry, err
+	model, err := Load(name)
+	return model.Path, model.Entry, err
 }
 
-// Load is the verified content of a model and where it was found.
-func Load(name string) (data []byte, path string, entry Entry, err error) {
+// Load is a model's verified content and where it was found.
+func Load(name string) (Model, error) {
 	m, err := Models()
 	if err != nil {
-		return nil, "", Entry{}, err
+		return Model{}, err
 	}
 	return m.Load(name, System())
 }
 
 // Find is the package's Find in a manifest and places of one's own.
 func (m Manifest) Find(name string, places Places) (path string, entry Entry, err error) {
-	_, path, entry, err = m.Load(name, places)
-	return path, entry, err
+	model, err := m.Load(name, places)
+	return model.Path, model.Entry, err
 }
 
 // Load is the package's Load in a manifest and places of one's own.
-func (m Manifest) Load(name string, places Places) (data []byte, found string, entry Entry, err error) {
-	i := slices.IndexFunc(m.Models, func(e Entry) bool { return e.Name == name })
-	if i < 0 {
-		var names []string
-		for _, e := range m.Models {
-			names = append(names, e.Name)
-		}
-		return nil, "", Entry{}, fmt.Errorf("%w as %q; it knows %s", ErrUnknown, name, strings.Join(names, ", "))
+func (m Manifest) Load(name string, places Places) (Model, error) {
+	entry, err := m.Entry(name)
+	if err != nil {
+		return Model{}, err
 	}
-	entry = m.Models[i]
+	model := Model{Entry: entry}
 	folders := places.Folders()
 	for _, folder := range folders {
-		found = filepath.Join(folder, entry.File)
-		f, err := os.Open(found)
+		model.Path = filepath.Join(folder, entry.File)
+		f, err := os.Open(model.Path)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, found, entry, fmt.Errorf("cannot read the model %s: %w", name, err)
+			return model, fmt.Errorf("cannot read the model %s: %w", name, err)
 		}
-		data, err = entry.verify(f, found)
+		model.Data, err = entry.verify(f, model.Path)
 		f.Close()
-		return data, found, entry, err
+		return model, err
 	}
+	model.Path = ""
 	if places.Only == "" {
 		if f, err := shipped.Open(path.Join("shipped", entry.File)); err == nil {
 			defer f.Close()
-			found = shippedPath + entry.File
-			data, err = entry.verify(f, found)
-			return data, found, entry, err
+			model.Path = shippedPath + entry.File
+			model.Data, err = entry.verify(f, model.Path)
+			return model, err
 		}
 	}
-	return nil, "", entry, fmt.Errorf("%w: %s (%s) is in none of %s; get it from %s and put it into %s, or name its folder in %s",
+	return model, fmt.Errorf("%w: %s (%s) is in none of %s; get it from %s and put it into %s, or name its folder in %s",
 		ErrNotFound, name, entry.File, strings.Join(folders, ", "), entry.Source, places.InstallFolder(), EnvModels)
+}
+
+// Entry is the entry of a name.
+func (m Manifest) Entry(name string) (Entry, error) {
+	if i := slices.IndexFunc(m.Models, func(e Entry) bool { return e.Name == name }); i >= 0 {
+		return m.Models[i], nil
+	}
+	var names []string
+	for _, e := range m.Models {
+		names = append(names, e.Name)
+	}
+	return Entry{}, fmt.Errorf("%w as %q; it knows %s", ErrUnknown, name, strings.Join(names, ", "))
 }
 
 // verify reads the file, never more than the catalog says it holds, and
