@@ -9,10 +9,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
 //go:embed manifest.yaml
@@ -43,8 +46,9 @@ const (
 
 // Set is a set of faces that thresholds were measured on.
 type Set struct {
-	Name  string `yaml:"name" json:"name"`
-	About string `yaml:"about" json:"about"`
+	Name     string `yaml:"name" json:"name"`
+	About    string `yaml:"about" json:"about"`
+	Manifest string `yaml:"-" json:"manifest,omitempty"` // as an Entry's
 }
 
 // Manifest is the whole catalog.
@@ -56,21 +60,35 @@ type Manifest struct {
 // ErrNoThreshold says that a model was not calibrated for the rate asked for.
 var ErrNoThreshold = errors.New("no threshold was calibrated")
 
-// Models is the built-in manifest.
-func Models() (Manifest, error) { return parse(manifest) }
-
-func parse(text []byte) (Manifest, error) {
-	var m Manifest
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&m); err != nil {
-		return Manifest{}, fmt.Errorf("the model manifest: %w", err)
+// parse reads the manifest that from names, to stand beside known.
+func parse(from string, text []byte, known Manifest) (Manifest, error) {
+	// A manifest is plain: what YAML has beyond that is a way to hide things, and
+	// the decoder panics on some of it.
+	for _, t := range lexer.Tokenize(string(text)) {
+		switch t.Type {
+		case token.TagType, token.AnchorType, token.AliasType, token.MergeKeyType:
+			return Manifest{}, fmt.Errorf("%s:%d: tags, anchors and aliases have no place in a manifest", from, t.Position.Line)
+		}
 	}
-	for i, e := range m.Models {
-		if err := e.check(m); err != nil {
-			return Manifest{}, fmt.Errorf("the model manifest: %s: %w", e.Name, err)
+	var m Manifest
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&m); err != nil && !errors.Is(err, io.EOF) {
+		return Manifest{}, fmt.Errorf("%s: %w", from, err)
+	}
+	all := Manifest{Models: slices.Clone(known.Models), Sets: slices.Clone(known.Sets)}
+	for _, set := range m.Sets {
+		if set.Name == "" || set.About == "" {
+			return Manifest{}, fmt.Errorf("%s: a set needs a name and what it is about", from)
 		}
-		if slices.ContainsFunc(m.Models[:i], func(o Entry) bool { return o.Name == e.Name }) {
-			return Manifest{}, fmt.Errorf("the model manifest: two models named %s", e.Name)
+		if slices.ContainsFunc(all.Sets, func(o Set) bool { return o.Name == set.Name }) {
+			return Manifest{}, fmt.Errorf("%s: two sets named %s", from, set.Name)
 		}
+		all.Sets = append(all.Sets, set)
+	}
+	for _, e := range m.Models {
+		if err := e.check(all); err != nil {
+			return Manifest{}, fmt.Errorf("%s: %s: %w", from, e.Name, err)
+		}
+		all.Models = append(all.Models, e)
 	}
 	return m, nil
 }
@@ -107,7 +125,7 @@ func (e Entry) ThresholdFor(fmr float64) (Threshold, error) {
 			best = t
 		}
 	}
-	if best.FMR > 0 {
+	if best.Model = e.ID(); best.FMR > 0 {
 		return best, nil
 	}
 	if len(e.Thresholds) == 0 {

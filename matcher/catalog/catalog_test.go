@@ -55,7 +55,7 @@ func TestManifestErrorsNameTheModel(t *testing.T) {
 		{"licence: Apache-2.0", "license: Apache-2.0", "license"},
 		{"name: frr0095", "name: yunet-2023mar", "two models named yunet-2023mar"},
 	} {
-		_, err := parse([]byte(strings.Replace(good, c.old, c.new, 1)))
+		_, err := parse("the model manifest", []byte(strings.Replace(good, c.old, c.new, 1)), Manifest{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want an error with %q", c.new, err, c.want)
 		}
@@ -100,7 +100,7 @@ func TestFindSaysWhatToDo(t *testing.T) {
 		t.Errorf("unknown: %v", err)
 	}
 	_, _, err = m.Find("net", places)
-	for _, want := range append(places.Folders(), "https://example.org/net", EnvModels) {
+	for _, want := range append(places.Folders(), "https://example.org/net", "limen models install net --from FILE", EnvModels) {
 		if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), want) {
 			t.Errorf("missing: %v, want it to name %s", err, want)
 		}

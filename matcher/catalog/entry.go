@@ -29,6 +29,7 @@ type Entry struct {
 	Output     Output      `yaml:"output" json:"output"`
 	About      string      `yaml:"about" json:"about"`
 	Thresholds []Threshold `yaml:"thresholds,omitempty" json:"thresholds,omitempty"`
+	Manifest   string      `yaml:"-" json:"manifest,omitempty"` // the site's manifest that adds it; empty: built in
 }
 
 // Input is the picture a model takes. Each value of a channel, 0 to 255, goes
@@ -71,6 +72,8 @@ type Threshold struct {
 	// was not calibrated with limen: the counts are the most errors that their
 	// figures leave room for.
 	Published bool `yaml:"published,omitempty" json:"published,omitempty"`
+	// Model is the ID of the model that the threshold is of, from ThresholdFor.
+	Model string `yaml:"-" json:"-"`
 }
 
 // The bounds of an entry: what a mistake or a hostile manifest may ask for.
@@ -99,6 +102,14 @@ func (e Entry) check(m Manifest) error {
 		return fmt.Errorf("grade %q is neither demo nor operational", e.Grade)
 	case e.Size < 1 || e.Size > maxSize:
 		return fmt.Errorf("size %d is not 1 to %d bytes", e.Size, maxSize)
+	}
+	for _, o := range m.Models {
+		if o.Name == e.Name {
+			return fmt.Errorf("two models named %s", e.Name)
+		}
+		if o.File == e.File && o.SHA256 != e.SHA256 {
+			return fmt.Errorf("file %s is already %s's, with another SHA-256", e.File, o.Name)
+		}
 	}
 	for _, u := range e.URLs {
 		if p, err := url.Parse(u); err != nil || p.Scheme != "https" || p.Host == "" || p.User != nil {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,6 +24,9 @@ var (
 // EnvModels names a folder of models; when it is set, no other is searched.
 const EnvModels = "LIMEN_MODELS"
 
+// SystemFolder holds the models of an appliance that runs as a service.
+const SystemFolder = "/var/lib/limen/models"
+
 // Model is a model that was found: exactly the bytes that were verified, and
 // the entry by which an engine runs them.
 type Model struct {
@@ -38,13 +42,14 @@ const shippedPath = "shipped:"
 type Places struct {
 	Only       string // EnvModels
 	UserData   string // the user's data folder, holding limen/models
+	System     string // SystemFolder
 	WorkingDir string
 	Executable string // the program's own path
 }
 
 // System is the places of the running process.
 func System() Places {
-	p := Places{Only: os.Getenv(EnvModels), UserData: os.Getenv("XDG_DATA_HOME")}
+	p := Places{Only: os.Getenv(EnvModels), UserData: os.Getenv("XDG_DATA_HOME"), System: SystemFolder}
 	if !filepath.IsAbs(p.UserData) { // a relative one is to be ignored, says the XDG specification
 		p.UserData = ""
 		if home, err := os.UserHomeDir(); err == nil {
@@ -57,12 +62,22 @@ func System() Places {
 }
 
 // InstallFolder is where models of this user belong: EnvModels when set, else
-// the user's data folder.
-func (p Places) InstallFolder() string {
+// the user's data folder, else that of the service.
+func (p Places) InstallFolder() string { return p.installFolders()[0] }
+
+// installFolders are those that models are installed into, which may hold
+// manifests too.
+func (p Places) installFolders() (folders []string) {
 	if p.Only != "" {
-		return p.Only
+		return []string{p.Only}
 	}
-	return filepath.Join(p.UserData, "limen", "models")
+	if p.UserData != "" {
+		folders = append(folders, filepath.Join(p.UserData, "limen", "models"))
+	}
+	if p.System != "" || len(folders) == 0 {
+		folders = append(folders, cmp.Or(p.System, SystemFolder))
+	}
+	return folders
 }
 
 // Folders are searched in this order, before what the binary ships.
@@ -76,8 +91,8 @@ func (p Places) Folders() []string {
 			folders = append(folders, folder)
 		}
 	}
-	if p.UserData != "" {
-		add(p.InstallFolder())
+	for _, folder := range p.installFolders() {
+		add(folder)
 	}
 	if p.WorkingDir != "" {
 		add(filepath.Join(p.WorkingDir, "..", "shared", "models"))
@@ -143,8 +158,16 @@ func (m Manifest) Load(name string, places Places) (Model, error) {
 			return model, err
 		}
 	}
-	return model, fmt.Errorf("%w: %s (%s) is in none of %s; get it from %s and put it into %s, or name its folder in %s",
-		ErrNotFound, name, entry.File, strings.Join(folders, ", "), entry.Source, places.InstallFolder(), EnvModels)
+	return model, fmt.Errorf("%w: %s (%s) is in none of %s; %s, or name its folder in %s",
+		ErrNotFound, name, entry.File, strings.Join(folders, ", "), entry.HowToGet(), EnvModels)
+}
+
+// HowToGet is the next action where a model is missing.
+func (e Entry) HowToGet() string {
+	if len(e.URLs) > 0 {
+		return fmt.Sprintf("get it with `limen models install %s`, or without internet from a USB stick with `limen models install %s --from FOLDER`", e.Name, e.Name)
+	}
+	return fmt.Sprintf("nobody offers this very file for download: bring it from %s and give it to `limen models install %s --from FILE`", e.Source, e.Name)
 }
 
 // Entry is the entry of a name.
