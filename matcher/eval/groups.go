@@ -29,6 +29,10 @@ type Group struct {
 	Points []Point `json:"points"`
 }
 
+// MinPeople is how many people a group needs to be the worst or the best: of
+// fewer, a single one decides. Smaller groups are shown all the same.
+const MinPeople = 5
+
 // Differential is how far the groups of a partition are apart at a threshold.
 type Differential struct {
 	By        string  `json:"by"`
@@ -42,6 +46,9 @@ type Differential struct {
 	Ratio *float64 `json:"ratio"`
 	Low   float64  `json:"low"`
 	High  *float64 `json:"high"`
+	// NoErrors tells that no group made any: there is no worst, and no
+	// difference to be found with so few pairs.
+	NoErrors bool `json:"no_errors"`
 	// Shown tells that the difference is more than chance: Low is above 1.
 	Shown bool `json:"shown"`
 }
@@ -85,7 +92,7 @@ func (r *Result) readGroups(t *tally, o Options) {
 }
 
 // compareGroups adds the differentials of both rates at a level. Groups
-// without a trial are left out; of fewer than two nothing can be said.
+// without a trial, or of fewer than MinPeople, are left out; of fewer than two nothing can be said.
 func (r *Result) compareGroups(groups []Group, level int) {
 	for _, measure := range []string{"fmr", "fnmr"} {
 		of := func(g Group) Estimate {
@@ -94,7 +101,7 @@ func (r *Result) compareGroups(groups []Group, level int) {
 			}
 			return g.Points[level].FNMR
 		}
-		tried := slices.DeleteFunc(slices.Clone(groups), func(g Group) bool { return of(g).Trials == 0 })
+		tried := slices.DeleteFunc(slices.Clone(groups), func(g Group) bool { return g.People < MinPeople || of(g).Trials == 0 })
 		if len(tried) < 2 {
 			continue
 		}
@@ -121,6 +128,7 @@ func worse(a, b Estimate) bool { return a.Rate > b.Rate || a.Rate == b.Rate && a
 // seldom met at once it is wider than 95 %; that also pays for choosing the
 // worst and the best after having seen the figures.
 func (d *Differential) ratio(worst, best Estimate) {
+	d.NoErrors = worst.Errors == 0
 	if best.Rate > 0 {
 		ratio := worst.Rate / best.Rate
 		d.Ratio = &ratio

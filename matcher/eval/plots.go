@@ -9,14 +9,17 @@ import (
 
 // DET is the trade-off of both rates over all thresholds, on normal deviates
 // (ISO/IEC 19795-1, 10.6): where scores are normal the curve is a line. Rates
-// that were not met lie on the frame.
+// that were not met lie on the frame; the second line is the upper end of the
+// false non-match rate's interval, as if pairs were independent.
 func (r *Result) DET(title string) chart.Chart {
 	genuine, impostor := float64(r.Genuine.Count()), float64(r.Impostor.Count())
 	line := chart.Line{Name: fmt.Sprintf("%d genuine, %d impostor pairs", r.Genuine.Count(), r.Impostor.Count())}
 	missed, matched := int64(0), r.Impostor.Count()
+	above := chart.Line{Name: "95 % upper end"}
 	last := chart.Point{X: math.Inf(1)}
 	for edge := range bins + 1 {
 		p := chart.Point{X: float64(matched) / impostor, Y: float64(missed) / genuine}
+		_, high := wilson(missed, r.Genuine.Count())
 		if edge < bins {
 			missed += r.Genuine.bin[edge]
 			matched -= r.Impostor.bin[edge]
@@ -28,6 +31,7 @@ func (r *Result) DET(title string) chart.Chart {
 			line.Points = append(line.Points, chart.Point{X: p.X, Y: last.Y})
 		}
 		line.Points = append(line.Points, p)
+		above.Points = append(above.Points, chart.Point{X: p.X, Y: high})
 		last = p
 	}
 	axis := func(title string, lowest float64) chart.Axis {
@@ -39,7 +43,7 @@ func (r *Result) DET(title string) chart.Chart {
 		}
 		return a
 	}
-	return chart.Chart{Title: title, X: axis("false match rate", 1/impostor), Y: axis("false non-match rate", 1/genuine), Lines: []chart.Line{line}}
+	return chart.Chart{Title: title, X: axis("false match rate", 1/impostor), Y: axis("false non-match rate", 1/genuine), Lines: []chart.Line{line, above}}
 }
 
 // ScoreHistogram shows how genuine and impostor scores lie, and where the

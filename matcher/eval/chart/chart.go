@@ -98,10 +98,10 @@ func (c Chart) draw(on canvas) {
 		on.line([]Point{{x, top}, {x, bottom}}, marked, 1)
 		on.text(Point{x - 4, top + 8 + float64(i%2)*120}, m.Label, end, true)
 	}
+	on.line([]Point{{left, top}, {right, top}, {right, bottom}, {left, bottom}, {left, top}}, ink, 1)
 	for i, l := range c.Lines {
 		on.line(c.place(l.Points), series[i%len(series)], 2)
 	}
-	on.line([]Point{{left, top}, {right, top}, {right, bottom}, {left, bottom}, {left, top}}, ink, 1)
 	on.text(Point{width / 2, 24}, c.Title, middle, false)
 	on.text(Point{(left + right) / 2, bottom + 36}, c.X.Title, middle, false)
 	on.text(Point{16, (top + bottom) / 2}, c.Y.Title, middle, true)

@@ -65,7 +65,7 @@ func TestPNGShowsLinesAndText(t *testing.T) {
 	if !is((a.X+z.X)/2, (a.Y+z.Y)/2, series[0]) {
 		t.Error("the first line is not where its points are")
 	}
-	if !is(left+50, bottom, ink) || !is(5, 5, color{255, 255, 255}) {
+	if !is(left+50, top, ink) || !is(5, 5, color{255, 255, 255}) {
 		t.Error("no frame on white")
 	}
 	inked := 0
