@@ -13,6 +13,7 @@ import (
 
 	"limen"
 	"limen/cmd/internal/cli"
+	"limen/cmd/internal/faceset"
 	"limen/matcher"
 	"limen/matcher/eval"
 )
@@ -27,7 +28,7 @@ type described struct {
 // describe decodes pictures, each in a process of its own and several at a
 // time, and describes the largest face of each. A picture that cannot be decoded
 // or shows no face is a failure to enrol; a file that cannot be read is an error.
-func describe(con *cli.Console, engine matcher.Engine, pictures []picture) (*described, error) {
+func describe(con *cli.Console, engine matcher.Engine, pictures []faceset.Picture) (*described, error) {
 	ctx, stop := context.WithCancel(con)
 	defer stop()
 	type opened struct {
@@ -55,7 +56,7 @@ func describe(con *cli.Console, engine matcher.Engine, pictures []picture) (*des
 				if i >= len(pictures) {
 					return
 				}
-				img, err := openPicture(ctx, pictures[i].path)
+				img, err := openPicture(ctx, pictures[i].Path)
 				results[i] <- opened{img, err}
 			}
 		})
@@ -89,7 +90,7 @@ func (d *described) end(err error) error {
 	return err
 }
 
-func (d *described) add(engine matcher.Engine, i int, p picture, img image.Image, err error) error {
+func (d *described) add(engine matcher.Engine, i int, p faceset.Picture, img image.Image, err error) error {
 	d.at[i] = -1
 	if errors.Is(err, errNoPicture) {
 		d.failed["picture_unreadable"]++
@@ -100,7 +101,7 @@ func (d *described) add(engine matcher.Engine, i int, p picture, img image.Image
 	}
 	faces, err := engine.Detect(img)
 	if err != nil {
-		return fmt.Errorf("%s: cannot look for faces: %w", p.path, err)
+		return fmt.Errorf("%s: cannot look for faces: %w", p.Path, err)
 	}
 	if len(faces) == 0 {
 		d.failed[string(limen.FaceNotFound)]++
@@ -112,23 +113,24 @@ func (d *described) add(engine matcher.Engine, i int, p picture, img image.Image
 		d.failed[string(limen.FaceNotFound)]++
 		return nil
 	case err != nil:
-		return fmt.Errorf("%s: cannot describe the face: %w", p.path, err)
+		return fmt.Errorf("%s: cannot describe the face: %w", p.Path, err)
 	}
 	defer clear(template)
 	if d.set == nil {
 		d.set = eval.NewSet(len(template))
 	}
-	d.at[i], err = d.set.Add(template, p.person)
+	d.at[i], err = d.set.Add(template, p.Person)
 	return err
 }
 
-// among are the input's pairs as pairs of templates, without those that lack one.
-func (in evalInput) among(d *described) []eval.Pair {
-	if in.pairs == nil {
+// pairs are pairs of pictures as pairs of templates, without those that lack
+// one; nil stays nil.
+func (d *described) pairs(of []eval.Pair) []eval.Pair {
+	if of == nil {
 		return nil
 	}
 	out := []eval.Pair{}
-	for _, p := range in.pairs {
+	for _, p := range of {
 		if a, b := d.at[p.A], d.at[p.B]; a >= 0 && b >= 0 {
 			out = append(out, eval.Pair{A: a, B: b})
 		}

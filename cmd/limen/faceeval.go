@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"limen/cmd/internal/cli"
+	"limen/cmd/internal/faceset"
 	"limen/device"
 	"limen/matcher/eval"
 	"limen/matcher/eval/chart"
@@ -53,7 +54,7 @@ type evalResult struct {
 
 // Run measures a recogniser on pictures.
 func (c *faceEval) Run(con *cli.Console) error {
-	in, err := c.read()
+	set, partitions, err := c.read()
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -66,14 +67,14 @@ func (c *faceEval) Run(con *cli.Console) error {
 		return err
 	}
 	defer closeEngine()
-	faces, err := describe(con, engine, in.pictures)
+	faces, err := describe(con, engine, set.Pictures)
 	if err != nil {
 		return err
 	}
 	defer faces.set.Wipe()
 	bar := newBar(con.Errors, "comparisons")
 	r, err := eval.Evaluate(con, faces.set, eval.Options{
-		Pairs: in.among(faces), Threshold: model.Threshold, Partitions: in.partitions, Progress: bar.tell,
+		Pairs: faces.pairs(set.Pairs), Threshold: model.Threshold, Partitions: partitions, Progress: bar.tell,
 	})
 	if err != nil {
 		return err
@@ -82,13 +83,30 @@ func (c *faceEval) Run(con *cli.Console) error {
 		return err
 	}
 	out := newEvalResult(r)
-	out.Images, out.Failed, out.Model, out.Grade = len(in.pictures), faces.failed, model.Model, model.Grade
+	out.Images, out.Failed, out.Model, out.Grade = len(set.Pictures), faces.failed, model.Model, model.Grade
 	out.FTE = float64(out.Images-r.Templates) / float64(out.Images)
 	if c.JSON {
 		return con.PrintJSON(out)
 	}
 	con.Printf("%s", out)
 	return nil
+}
+
+// read reads the tables that the command names.
+func (c *faceEval) read() (faceset.Set, []eval.Partition, error) {
+	if c.Pairs != "" {
+		if c.People != "" {
+			return faceset.Set{}, nil, errors.New("--people needs --identities: pairs do not say whose the pictures are")
+		}
+		set, err := faceset.Pairs(c.Pairs)
+		return set, nil, err
+	}
+	set, names, err := faceset.Identities(c.Identities)
+	if err != nil || c.People == "" {
+		return set, nil, err
+	}
+	partitions, err := faceset.People(c.People, c.By, names)
+	return set, partitions, err
 }
 
 func newEvalResult(r *eval.Result) evalResult {

@@ -1,4 +1,7 @@
-package main
+// Package faceset reads the tables that a set of faces comes in: pictures and
+// whose they are, pairs of pictures, properties of people. It leaves out the
+// pictures themselves.
+package faceset
 
 import (
 	"encoding/csv"
@@ -14,43 +17,27 @@ import (
 	"limen/matcher/eval"
 )
 
-// picture is one picture of an evaluation and whose it is.
-type picture struct {
-	path   string
-	person int
+// Picture is one picture and whose it is.
+type Picture struct {
+	Path   string
+	Person int
 }
 
-// evalInput is what an evaluation is made of.
-type evalInput struct {
-	pictures   []picture
-	pairs      []eval.Pair // of pictures; nil: all
-	partitions []eval.Partition
+// Set is pictures and the pairs of them to compare, by their places; nil: all.
+type Set struct {
+	Pictures []Picture
+	Pairs    []eval.Pair
 }
 
 // maxRows bounds a table: at such a size a mistake is likelier than a set.
 const maxRows = 5_000_000
 
-// read reads the tables that the command names.
-func (c *faceEval) read() (in evalInput, err error) {
-	if c.Pairs != "" {
-		if c.People != "" {
-			return in, errors.New("--people needs --identities: pairs do not say whose the pictures are")
-		}
-		return readPairs(c.Pairs)
-	}
-	in, names, err := readIdentities(c.Identities)
-	if err == nil && c.People != "" {
-		in.partitions, err = readPeople(c.People, c.By, names)
-	}
-	return in, err
-}
-
-// readIdentities reads file,identity. A person's number is the place of the
+// Identities reads file,identity. A person's number is the place of the
 // identity among names.
-func readIdentities(path string) (in evalInput, names []string, err error) {
+func Identities(path string) (set Set, names []string, err error) {
 	rows, err := readTable(path, "file", 2)
 	if err != nil {
-		return in, nil, err
+		return set, nil, err
 	}
 	index := map[string]int{}
 	seen := map[string]bool{}
@@ -63,20 +50,20 @@ func readIdentities(path string) (in evalInput, names []string, err error) {
 		}
 		file := besides(path, row[0])
 		if seen[file] {
-			return in, nil, fmt.Errorf("%s names the picture %s twice: a picture compared with itself shows nothing", path, row[0])
+			return set, nil, fmt.Errorf("%s names the picture %s twice: a picture compared with itself shows nothing", path, row[0])
 		}
 		seen[file] = true
-		in.pictures = append(in.pictures, picture{file, p})
+		set.Pictures = append(set.Pictures, Picture{file, p})
 	}
-	return in, names, nil
+	return set, names, nil
 }
 
-// readPairs reads file_a,file_b,same. Who is who follows from the pairs of the
+// Pairs reads file_a,file_b,same. Who is who follows from the pairs of the
 // same person: pictures that such pairs join are one person's.
-func readPairs(path string) (in evalInput, err error) {
+func Pairs(path string) (set Set, err error) {
 	rows, err := readTable(path, "file_a", 3)
 	if err != nil {
-		return in, err
+		return set, err
 	}
 	index := map[string]int{}
 	var joined []int // a picture to one it belongs with; roots to themselves
@@ -87,7 +74,7 @@ func readPairs(path string) (in evalInput, err error) {
 			i = len(joined)
 			index[file] = i
 			joined = append(joined, i)
-			in.pictures = append(in.pictures, picture{path: file})
+			set.Pictures = append(set.Pictures, Picture{Path: file})
 		}
 		return i
 	}
@@ -98,36 +85,36 @@ func readPairs(path string) (in evalInput, err error) {
 		}
 		return i
 	}
-	in.pairs = []eval.Pair{}
+	set.Pairs = []eval.Pair{}
 	same := make([]bool, len(rows))
 	for n, row := range rows {
 		if same[n], err = strconv.ParseBool(row[2]); err != nil {
-			return in, fmt.Errorf("%s: same is %q, want 1 or 0", path, row[2])
+			return set, fmt.Errorf("%s: same is %q, want 1 or 0", path, row[2])
 		}
 		pair := eval.Pair{A: find(row[0]), B: find(row[1])}
 		if pair.A == pair.B {
-			return in, fmt.Errorf("%s compares %s with itself", path, row[0])
+			return set, fmt.Errorf("%s compares %s with itself", path, row[0])
 		}
 		if same[n] {
 			joined[root(pair.A)] = root(pair.B)
 		}
-		in.pairs = append(in.pairs, pair)
+		set.Pairs = append(set.Pairs, pair)
 	}
-	for i := range in.pictures {
-		in.pictures[i].person = root(i)
+	for i := range set.Pictures {
+		set.Pictures[i].Person = root(i)
 	}
-	for n, pair := range in.pairs {
-		if a, b := in.pictures[pair.A], in.pictures[pair.B]; !same[n] && a.person == b.person {
-			return in, fmt.Errorf("%s: %s and %s are said to be different people, and by other pairs the same one", path, rows[n][0], rows[n][1])
+	for n, pair := range set.Pairs {
+		if a, b := set.Pictures[pair.A], set.Pictures[pair.B]; !same[n] && a.Person == b.Person {
+			return set, fmt.Errorf("%s: %s and %s are said to be different people, and by other pairs the same one", path, rows[n][0], rows[n][1])
 		}
 	}
-	return in, nil
+	return set, nil
 }
 
-// readPeople reads the properties of identities. A column fits a property
+// People reads the properties of identities. A column fits a property
 // whose beginning it is, without what stands before its last underscore:
 // face_eth fits ethnicity. Ages become bands; "" and NA are no statement.
-func readPeople(path string, by []string, names []string) ([]eval.Partition, error) {
+func People(path string, by []string, names []string) ([]eval.Partition, error) {
 	rows, err := readTable(path, "", 1)
 	if err != nil {
 		return nil, err
