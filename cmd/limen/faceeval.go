@@ -14,6 +14,7 @@ import (
 	"limen/cmd/internal/cli"
 	"limen/cmd/internal/faceset"
 	"limen/device"
+	"limen/matcher/catalog"
 	"limen/matcher/eval"
 	"limen/matcher/eval/chart"
 )
@@ -46,6 +47,7 @@ type evalResult struct {
 	EqualAt   eval.EER            `json:"eer_interval"`
 	Points    []eval.Point        `json:"points"`
 	InUse     *eval.Point         `json:"threshold_in_use"`
+	InUseFMR  float64             `json:"threshold_in_use_fmr"` // what it was calibrated for
 	Least     float64             `json:"least_genuine"`
 	Highest   float64             `json:"highest_impostor"`
 	Groups    []eval.Group        `json:"groups,omitempty"`
@@ -63,6 +65,10 @@ func (c *faceEval) Run(con *cli.Console) error {
 		models.Recogniser = c.Model
 	}
 	engine, model, closeEngine, err := device.OpenEngine(models, c.FMR)
+	if errors.Is(err, catalog.ErrNoThreshold) { // a model that is not calibrated for it is here to be
+		fmt.Fprintf(con.Errors, "%v; the loosest is judged instead\n", err)
+		engine, model, closeEngine, err = device.OpenEngine(models, 1)
+	}
 	if err != nil {
 		return err
 	}
@@ -83,7 +89,7 @@ func (c *faceEval) Run(con *cli.Console) error {
 		return err
 	}
 	out := newEvalResult(r)
-	out.Images, out.Failed, out.Model, out.Grade = len(set.Pictures), faces.failed, model.Model, model.Grade
+	out.Images, out.Failed, out.Model, out.Grade, out.InUseFMR = len(set.Pictures), faces.failed, model.Model, model.Grade, model.FMR
 	out.FTE = float64(out.Images-r.Templates) / float64(out.Images)
 	if c.JSON {
 		return con.PrintJSON(out)

@@ -136,6 +136,29 @@ func plotsAre(t *testing.T, dir string) {
 	}
 }
 
+// A rate the model is not calibrated for is said, and measured all the same.
+func TestEvalOfAModelWithoutThatThreshold(t *testing.T) {
+	list, _ := londonTable(t)
+	t.Setenv("PATH", filepath.Dir(portraitProgram)+":"+os.Getenv("PATH"))
+	b, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var few strings.Builder // the photographs of two people
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, ",001") || strings.Contains(line, ",002") {
+			few.WriteString(line)
+		}
+	}
+	code, out, errOut := command(t, "face", "eval", "--identities", table(t, few.String()), "--fmr", "1e-9", "--json")
+	if code != 0 || !strings.Contains(out, `"images":4,"fte":0,"genuine":2,"impostor":4`) || !strings.Contains(out, `"threshold_in_use_fmr":0.001`) {
+		t.Errorf("got %d %s, want the loosest threshold's 0.001", code, out)
+	}
+	if !strings.Contains(errOut, "the loosest is judged instead") {
+		t.Errorf("got %q, want what was judged instead", errOut)
+	}
+}
+
 // The JSON has the fields that others' tools look for, by these names.
 func TestEvalResultsFields(t *testing.T) {
 	s := eval.NewSet(2)
