@@ -128,6 +128,11 @@ func (r *matchResult) compare(engine matcher.Engine, a, b image.Image) error {
 // String is the result for people.
 func (r matchResult) String() string {
 	by := fmt.Sprintf("(%s, %s grade, FMR %g)", r.Model, r.Grade, r.FMR)
+	for _, name := range []string{"A", "B"} {
+		for _, reason := range r.Quality[name].Reasons {
+			by += fmt.Sprintf("; %s: %s", name, reason)
+		}
+	}
 	switch {
 	case r.Score == nil:
 		return "no comparison: " + strings.Join(r.Reasons, ", ")

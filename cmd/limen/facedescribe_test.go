@@ -97,3 +97,12 @@ func TestDescribeCountsWhatCannotBeEnrolled(t *testing.T) {
 		t.Errorf("ended: %v, want %v", err, context.Canceled)
 	}
 }
+
+func TestMatchSaysWhatIsWrongWithAPicture(t *testing.T) {
+	score := 0.7
+	r := matchResult{Score: &score, Match: true, Threshold: 0.45, FMR: 0.001, Model: "net@01234567", Grade: "demo",
+		Quality: map[string]faceQuality{"A": {Fit: true}, "B": {Reasons: []matcher.Reason{matcher.FaceTooSmall, matcher.FaceTooDark}}}}
+	if got, want := r.String(), "match: 0.700, at least 0.450 (net@01234567, demo grade, FMR 0.001); B: face_too_small; B: face_too_dark"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

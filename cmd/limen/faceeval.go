@@ -174,7 +174,7 @@ func (r evalResult) String() string {
 	}
 	fmt.Fprintf(&b, "; EER %s (%s to %s) at cosine %.3f\n", percent(r.EER), percent(r.EqualAt.Low), percent(r.EqualAt.High), r.EqualAt.Threshold)
 	fmt.Fprintf(&b, "least genuine score %.3f, highest impostor score %.3f\n", r.Least, r.Highest)
-	fmt.Fprintf(&b, "%-8s %7s  %-38s %s\n", "FMR", "cosine", "counted FMR (95 %)", "FNMR (95 %)")
+	fmt.Fprintf(&b, "%-8s %7s  %-42s %s\n", "FMR", "cosine", "counted FMR (95 %)", "FNMR (95 %)")
 	points := slices.Clone(r.Points)
 	if r.InUse != nil {
 		points = append(points, *r.InUse)
@@ -184,7 +184,7 @@ func (r evalResult) String() string {
 		if p.Target == 0 {
 			name = "in use"
 		}
-		fmt.Fprintf(&b, "%-8s %7.4f  %-38s %s", name, p.Threshold, estimateText(p.FMR), estimateText(p.FNMR))
+		fmt.Fprintf(&b, "%-8s %7.4f  %-42s %s", name, p.Threshold, estimateText(p.FMR), estimateText(p.FNMR))
 		if !p.Resolved {
 			fmt.Fprintf(&b, "  too few pairs for this rate")
 		}
@@ -204,7 +204,7 @@ func (r evalResult) writeGroups(b *strings.Builder) {
 		fmt.Fprintf(b, "\ngroups at cosine %.4f; impostor pairs are of two people of the group\n", r.Groups[0].Points[level].Threshold)
 		for _, g := range r.Groups {
 			p := g.Points[level]
-			fmt.Fprintf(b, "%-10s %-18s %3d people  FMR %-38s FNMR %s\n", g.By, g.Group, g.People, estimateText(p.FMR), estimateText(p.FNMR))
+			fmt.Fprintf(b, "%-10s %-18s %3d people  FMR %-42s FNMR %s\n", g.By, g.Group, g.People, estimateText(p.FMR), estimateText(p.FNMR))
 		}
 		for _, d := range r.Apart {
 			if d.Threshold == r.Groups[0].Points[level].Threshold {

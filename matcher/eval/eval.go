@@ -21,7 +21,9 @@
 // It takes trials for independent, and pairs are not: one person is in many of
 // them, and one odd face may make all the errors. So people are resampled too,
 // with all their pairs (bootstrap), which by contrast finds no doubt where there
-// is no error. An Estimate's ends are the farther of both. What neither knows is
+// is no error. An Estimate's ends are the farther of both. They are of the rate
+// at the threshold as it stands: that another set would have put the threshold
+// elsewhere is not in the FNMR's interval but in the FMR's. What neither knows is
 // whether the people at hand are like those who will come.
 //
 // The package leaves out where templates come from.
