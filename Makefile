@@ -13,10 +13,10 @@ export CGO_ENABLED := 1
 
 # What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), what the
 # tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser, others'
-# readers of passports), and others' passports, which need Java.
+# readers of passports, OpenCV by itself), and others' passports, which need Java.
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard
+TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard python3-opencv
 PEER_PACKAGES  := vsmartcard-vpicc jython
 
 FUZZTIME ?= 60s

@@ -99,6 +99,11 @@ func parse(from string, text []byte, known Manifest) (Manifest, error) {
 // FMRBound is the one-sided 95 % upper bound of the false match rate that was
 // counted, as if pairs were independent (Poisson; with no error in n, 3/n).
 func (t Threshold) FMRBound() float64 {
+	if k := float64(t.FalseMatches + 1); k > 100 {
+		// The sum below would underflow; by then half the chi-square's 95 % point
+		// with 2k degrees of freedom is right to five digits (Wilson and Hilferty, 1931).
+		return k * math.Pow(1-1/(9*k)+1.6448536269514722/(3*math.Sqrt(k)), 3) / float64(t.Impostor)
+	}
 	low, high := 0.0, 10*float64(t.FalseMatches)+10
 	for range 60 {
 		mean := (low + high) / 2

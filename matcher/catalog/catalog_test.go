@@ -141,7 +141,7 @@ func TestFMRBound(t *testing.T) {
 	for _, c := range []struct {
 		errors int
 		want   float64 // times n: upper limits of a Poisson mean at 95 %
-	}{{0, 2.996}, {1, 4.744}, {5, 10.513}, {11, 18.208}} {
+	}{{0, 2.996}, {1, 4.744}, {5, 10.513}, {11, 18.208}, {99, 116.997}, {100, 118.079}, {5000, 5117.886}} {
 		got := Threshold{FalseMatches: c.errors, Impostor: 1000}.FMRBound() * 1000
 		if math.Abs(got-c.want) > 0.01 {
 			t.Errorf("%d errors: bound %.3f, want %.3f", c.errors, got, c.want)
