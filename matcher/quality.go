@@ -2,11 +2,8 @@ package matcher
 
 import (
 	"image"
-	"image/color"
 	"log/slog"
 	"math"
-
-	"limen/capture"
 )
 
 // Reason says why a picture of a face is not fit to be judged.
@@ -96,7 +93,7 @@ func Assess(img image.Image, faces []Face, t Thresholds) Quality {
 	}
 	q.EyeDistance = face.EyeDistance()
 	q.Yaw, q.Pitch, q.Roll = pose(face.Landmarks)
-	crop := alignedLuma(img, toCrop)
+	crop := lumaPlane(img).aligned(toCrop, cropSide)
 	q.Luma, q.Sharpness = mean(crop), sharpness(crop)
 
 	add := func(bad bool, r Reason) {
@@ -158,58 +155,6 @@ func pose(l [5]Point) (yaw, pitch, roll float64) {
 	}
 	pitch = degrees((noseY/mouthY - noseHeight) * faceHeight / protrusion)
 	return yaw, pitch, math.Atan2(ey, ex) * 180 / math.Pi
-}
-
-// alignedLuma is the aligned face in gray, cropSide squared. Where the picture
-// is larger than the crop, several samples are averaged, so that sharpness
-// does not grow with distance to the camera by aliasing.
-func alignedLuma(img image.Image, toCrop Similarity) []float64 {
-	luma, inv := lumaOf(img), toCrop.Inverse()
-	n := min(max(int(math.Ceil(math.Hypot(inv.A, inv.B))), 1), 8)
-	out := make([]float64, cropSide*cropSide)
-	for y := range cropSide {
-		for x := range cropSide {
-			var sum float64
-			for k := range n * n {
-				p := inv.Apply(Point{
-					float64(x) + (float64(k%n)+0.5)/float64(n) - 0.5,
-					float64(y) + (float64(k/n)+0.5)/float64(n) - 0.5,
-				})
-				sum += bilinear(luma, img.Bounds(), p)
-			}
-			out[y*cropSide+x] = sum / float64(n*n)
-		}
-	}
-	return out
-}
-
-// lumaOf reads a picture's luma as 0 to 255 whatever its range or kind.
-func lumaOf(img image.Image) func(x, y int) float64 {
-	switch img := img.(type) {
-	case *capture.Frame: // video range
-		return func(x, y int) float64 { return (float64(img.Y[img.YOffset(x, y)]) - 16) * 255 / 219 }
-	case *image.YCbCr:
-		return func(x, y int) float64 { return float64(img.Y[img.YOffset(x, y)]) }
-	case *image.Gray:
-		return func(x, y int) float64 { return float64(img.Pix[img.PixOffset(x, y)]) }
-	case *image.RGBA:
-		return func(x, y int) float64 {
-			i := img.PixOffset(x, y)
-			return 0.299*float64(img.Pix[i]) + 0.587*float64(img.Pix[i+1]) + 0.114*float64(img.Pix[i+2])
-		}
-	}
-	return func(x, y int) float64 { return float64(color.GrayModel.Convert(img.At(x, y)).(color.Gray).Y) }
-}
-
-// bilinear samples luma at p; beyond the edge the edge repeats.
-func bilinear(luma func(x, y int) float64, b image.Rectangle, p Point) float64 {
-	px := min(max(p.X, 0), float64(b.Dx()-1))
-	py := min(max(p.Y, 0), float64(b.Dy()-1))
-	x0, y0 := int(px), int(py)
-	x1, y1 := min(x0+1, b.Dx()-1), min(y0+1, b.Dy()-1)
-	fx, fy := px-float64(x0), py-float64(y0)
-	x0, x1, y0, y1 = x0+b.Min.X, x1+b.Min.X, y0+b.Min.Y, y1+b.Min.Y
-	return (luma(x0, y0)*(1-fx)+luma(x1, y0)*fx)*(1-fy) + (luma(x0, y1)*(1-fx)+luma(x1, y1)*fx)*fy
 }
 
 func mean(v []float64) float64 {
