@@ -52,7 +52,7 @@ func (p plane) at(x, y int) float64 {
 }
 
 // maxTaps bounds the samples, squared, that one pixel of a crop averages.
-const maxTaps = 4
+const maxTaps = 3
 
 // aligned is the face in gray, side squared. Where the picture is larger than
 // the crop, several samples are averaged, so that sharpness does not grow with

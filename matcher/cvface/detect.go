@@ -44,19 +44,16 @@ func (e *Engine) Detect(img image.Image) ([]matcher.Face, error) {
 	if !e.open {
 		return nil, ErrClosed
 	}
-	bgr, err := e.load(img)
+	input, full, err := e.reduced(img, e.opts.DetectSide)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for faces: %w", err)
 	}
+	defer input.Close()
 	defer e.forgetStill()
 
-	// Reduce, then fill up to whole cells at the right and bottom.
-	scale := min(float64(e.opts.DetectSide)/float64(max(bgr.Cols(), bgr.Rows())), 1)
-	w, h := max(int(float64(bgr.Cols())*scale), 1), max(int(float64(bgr.Rows())*scale), 1)
+	// Fill up to whole cells at the right and bottom.
+	w, h := input.Cols(), input.Rows()
 	pw, ph := (w+31)/32*32, (h+31)/32*32
-	input := gocv.NewMat()
-	defer input.Close()
-	gocv.Resize(bgr, &input, image.Pt(w, h), 0, 0, gocv.InterpolationArea)
 	gocv.CopyMakeBorder(input, &input, 0, ph-h, 0, pw-w, gocv.BorderConstant, color.RGBA{})
 	blob := gocv.BlobFromImage(input, 1, image.Pt(pw, ph), gocv.Scalar{}, false, false)
 	defer blob.Close()
@@ -80,7 +77,7 @@ func (e *Engine) Detect(img image.Image) ([]matcher.Face, error) {
 		}
 	}
 	faces := decode(data, pw, ph, e.opts.MinScore)
-	sx, sy := float64(w)/float64(bgr.Cols()), float64(h)/float64(bgr.Rows())
+	sx, sy := float64(w)/float64(full.X), float64(h)/float64(full.Y)
 	for i := range faces {
 		rescale(&faces[i], sx, sy)
 	}

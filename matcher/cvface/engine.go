@@ -46,7 +46,8 @@ type Engine struct {
 	mu         sync.Mutex
 	detector   gocv.Net
 	recogniser gocv.Net
-	picture    picture // the last frame, converted once for finding and describing
+	picture    picture // the last frame, where all of it was wanted
+	block      []byte  // of the last frame, the part with the face
 	open       bool
 }
 
@@ -113,6 +114,7 @@ func (e *Engine) Close() error {
 	}
 	e.open = false
 	e.picture.close()
+	clear(e.block)
 	return errors.Join(e.detector.Close(), e.recogniser.Close())
 }
 

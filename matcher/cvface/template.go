@@ -29,11 +29,11 @@ func (e *Engine) Template(img image.Image, face matcher.Face) (matcher.Template,
 	if !e.open {
 		return nil, ErrClosed
 	}
-	bgr, err := e.load(img)
+	bgr, toCrop, done, err := e.near(img, toCrop, image.Pt(faceSide, faceSide))
 	if err != nil {
 		return nil, fmt.Errorf("cannot describe a face: %w", err)
 	}
-	defer e.forgetStill()
+	defer done()
 	aligned := warp(bgr, toCrop)
 	defer aligned.Close()
 	blob := gocv.BlobFromImage(aligned, 1, image.Pt(faceSide, faceSide), gocv.Scalar{}, false, false)
