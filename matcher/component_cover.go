@@ -6,19 +6,31 @@ import "math"
 // coarse: dark or opaque glasses, a covered eye, a mask or scarf unlike skin.
 // A hand is skin, and clear glasses cover nothing.
 func (v *view) cover(add func(Component, float64, float64)) {
-	eyes := min(v.contrast(Reference[RightEye]), v.contrast(Reference[LeftEye]))
-	add(EyesVisible, eyes, 100*eyes/0.14)
-
-	_, mouth := v.moments(box(0.5, 0.8247, 0.13, 0.075))
-	light, _ := v.moments(rightCheek)
-	other, _ := v.moments(leftCheek)
-	skin := max((light+other)/2, 8)
-	add(MouthOcclusion, mouth/skin, 100*mouth/skin/0.08)
-
+	eyes, mouth := v.eyes(), v.mouth()
+	add(EyesVisible, eyes, visible(eyes))
+	add(MouthOcclusion, mouth, covering(mouth))
 	if foreign, ok := v.foreign(); ok {
 		add(FaceOcclusion, foreign, 100*(1-foreign/0.6))
 	}
 }
+
+// eyes is the contrast of the eye that shows less; visible maps it.
+func (v *view) eyes() float64 {
+	return min(v.contrast(Reference[RightEye]), v.contrast(Reference[LeftEye]))
+}
+
+func visible(eyes float64) float64 { return min(100*eyes/0.14, 100) }
+
+// mouth is the deviation of luma around the mouth over its mean on the cheeks:
+// lips and the line between them; covering maps it.
+func (v *view) mouth() float64 {
+	_, deviation := v.moments(box(0.5, 0.8247, 0.13, 0.075))
+	r, _ := v.moments(rightCheek)
+	l, _ := v.moments(leftCheek)
+	return deviation / max((r+l)/2, 8)
+}
+
+func covering(mouth float64) float64 { return min(100*mouth/0.08, 100) }
 
 // contrast is the deviation of luma around an eye over its mean on the cheeks:
 // an eye is dark in the pupil and light beside it; a lens or a hand is even.
