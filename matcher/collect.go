@@ -47,7 +47,11 @@ func (s Sample) Good() bool { return len(s.Templates) > 0 }
 
 // Score compares the sample with a template: the cosine of the fused
 // templates, which errs less than any one of them.
-func (s Sample) Score(t Template) float64 { return Cosine(Fuse(s.Templates), t) }
+func (s Sample) Score(t Template) float64 {
+	fused := Fuse(s.Templates)
+	defer clear(fused)
+	return Cosine(fused, t)
+}
 
 // OnePerson tells whether the fit frames show one and the same person: any two
 // of them are as alike as threshold asks, the model's own for taking two faces

@@ -45,7 +45,9 @@ func (e *Engine) Template(img image.Image, face matcher.Face) (matcher.Template,
 	if err != nil || len(data) != templateSize {
 		return nil, errors.New("cannot describe a face: the recogniser's output is not a template")
 	}
-	return matcher.Template(data).Normalized(), nil // a copy: data is OpenCV's memory
+	template := matcher.Template(data).Normalized() // a copy: data is OpenCV's memory
+	clear(data)
+	return template, nil
 }
 
 func warp(bgr gocv.Mat, s matcher.Similarity) gocv.Mat {
