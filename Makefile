@@ -71,6 +71,7 @@ check: deps ## the quick look: format, vet, staticcheck, import rule, known vuln
 
 test: deps-test build check ## everything CI runs
 	$(GO) test -timeout 15m ./...
+	$(GO) test -tags matprofile -run Mat ./matcher/cvface ./capture/cvcam # OpenCV's memory is given back
 
 peers: deps-test build ## meet others' passports and readers (docs/peers.md), and compare what a reading costs
 	$(call install-missing,$(PEER_PACKAGES))

@@ -137,7 +137,7 @@ func advice(code ReasonCode) Recommendation {
 	switch code {
 	case StopListHit, ReportedLost:
 		return RecommendHold
-	case FaceMismatch, FaceSeveral, PortraitNoFace:
+	case FaceMismatch, FaceSeveral, PortraitNoFace, PortraitSmall, PortraitSeveral:
 		return RecommendIdentify
 	case ReasonCode(authn.TrustStale), ReasonCode(authn.CRLUnknown), ReasonCode(authn.CRLSignatureInvalid), // the appliance's lists, not the document
 		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:

@@ -58,8 +58,10 @@ type LiveFace interface {
 	Best() image.Image
 	// Reasons say why no frame is usable; none when the best one is.
 	Reasons() []Reason
-	// Compare compares the best frames with a portrait. An Unable with
-	// PortraitNoFace says that the portrait shows no face.
+	// Compare compares the best frames with a portrait; while that is not clear
+	// and there is time left for the face, it may look for better ones. An Unable
+	// says why a comparison would mean nothing: PortraitNoFace, PortraitSmall,
+	// PortraitSeveral, or FaceSeveral when the frames show different people.
 	Compare(ctx context.Context, portrait image.Image) (Comparison, error)
 	// Close gives up frames and erases templates; Best's picture stays.
 	Close()

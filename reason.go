@@ -73,6 +73,8 @@ const (
 	ModelDemo           ReasonCode = "face_model_demo_grade"
 	PortraitUnreadable  ReasonCode = "portrait_unreadable"
 	PortraitNoFace      ReasonCode = "portrait_without_face"
+	PortraitSmall       ReasonCode = "portrait_too_small"
+	PortraitSeveral     ReasonCode = "portrait_with_several_faces"
 	PortraitDecoderAway ReasonCode = "portrait_decoder_unavailable"
 
 	StopListHit       ReasonCode = "stop_list_hit"

@@ -39,7 +39,7 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	}
 	limit, stop := context.WithTimeout(ctx, in.Policy.Times.Face)
 	defer stop()
-	face, err := in.Camera.Capture(limit)
+	face, err := in.look(limit)
 	switch {
 	case ctx.Err() != nil:
 		return done(inconclusive(CheckFace, because(CutShort)))

@@ -40,7 +40,8 @@ type Engine struct {
 	mu         sync.Mutex
 	detector   network
 	recogniser network
-	picture    picture // the last frame, converted once for finding and describing
+	picture    picture // the last frame, where all of it was wanted
+	block      []byte  // of the last frame, the part with the face
 	open       bool
 }
 
@@ -92,5 +93,6 @@ func (e *Engine) Close() error {
 	}
 	e.open = false
 	e.picture.close()
+	clear(e.block)
 	return errors.Join(e.detector.net.Close(), e.recogniser.net.Close())
 }

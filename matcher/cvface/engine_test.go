@@ -109,7 +109,7 @@ func TestReasonsOnRealFaces(t *testing.T) {
 		{"one person", scene(1280, 720, put{a, image.Rect(300, 20, 980, 700)}), ""},
 		{"two people", scene(1280, 720, put{a, image.Rect(0, 50, 600, 650)}, put{b, image.Rect(640, 50, 1240, 650)}), matcher.SeveralFaces},
 		{"a second one far behind", scene(1280, 720, put{a, image.Rect(0, 20, 680, 700)}, put{b, image.Rect(900, 200, 1180, 480)}), ""},
-		{"far away", scene(1280, 720, put{a, image.Rect(500, 200, 720, 420)}), matcher.FaceTooSmall},
+		{"far away", scene(1280, 720, put{a, image.Rect(500, 200, 690, 390)}), matcher.FaceTooSmall},
 		{"out of focus", soft, matcher.FaceBlurred},
 		{"in the dark", shade(func(v int) int { return v / 5 }), matcher.FaceTooDark},
 		{"in glaring light", shade(func(v int) int { return v/4 + 205 }), matcher.TooBright},

@@ -22,11 +22,11 @@ func (e *Engine) Template(img image.Image, face matcher.Face) (matcher.Template,
 	if !e.open {
 		return nil, ErrClosed
 	}
-	bgr, err := e.load(img)
+	bgr, toCrop, done, err := e.near(img, toCrop, e.recogniser.size())
 	if err != nil {
 		return nil, fmt.Errorf("cannot describe a face: %w", err)
 	}
-	defer e.forgetStill()
+	defer done()
 	aligned := warp(bgr, toCrop, e.recogniser.size())
 	defer aligned.Close()
 	blob := e.recogniser.blob(aligned)
@@ -38,7 +38,9 @@ func (e *Engine) Template(img image.Image, face matcher.Face) (matcher.Template,
 	if err != nil || len(data) != e.recogniser.entry.Output.Length {
 		return nil, errors.New("cannot describe a face: the recogniser's output is not a template")
 	}
-	return matcher.Template(data).Normalized(), nil // a copy: data is OpenCV's memory
+	template := matcher.Template(data).Normalized() // a copy: data is OpenCV's memory
+	clear(data)
+	return template, nil
 }
 
 func warp(bgr gocv.Mat, s matcher.Similarity, size image.Point) gocv.Mat {
