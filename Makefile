@@ -11,15 +11,17 @@ export CGO_ENABLED := 1
 
 # Whatever is not a result goes to standard error: `make -s demo ARGS="--headless --json"` prints JSON lines alone.
 
-# What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), and what the
-# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser).
+# What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), what the
+# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser, others'
+# readers of passports), and others' passports, which need Java.
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium
+TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard
+PEER_PACKAGES  := vsmartcard-vpicc jython
 
-FUZZTIME ?= 10s
+FUZZTIME ?= 60s
 
-.PHONY: help deps deps-test build demo test check bench fuzz run clean
+.PHONY: help deps deps-test build demo test peers check bench fuzz run clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,14 +69,16 @@ check: deps ## the quick look: format, vet, staticcheck, import rule, known vuln
 test: deps-test build check ## everything CI runs
 	$(GO) test -timeout 15m ./...
 
+peers: deps-test build ## meet others' passports and readers (docs/peers.md), and compare what a reading costs
+	$(call install-missing,$(PEER_PACKAGES))
+	$(GO) test -count=1 -timeout 30m -v ./cmd/internal/peers -all -limen $(CURDIR)/bin/limen -figures $(or $(FIGURES),9)
+
 bench: build ## speed, bytes and memory, about five minutes; figures go to docs/figures.md
 	@echo "$$(date -u +%F) $$(nproc) cores, load$$(uptime | sed 's/.*load average//')"
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),1s) -timeout 20m $(or $(PKG),$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u))
 
-fuzz: deps ## every fuzz target for FUZZTIME (10s) each
-	@set -e; for pkg in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
-			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+fuzz: deps ## every fuzz target for FUZZTIME (60s) each; PKG=./mrtd/lds for one package, JOBS=2 at a time, LOG=file to go on from
+	@FUZZTIME=$(FUZZTIME) JOBS=$(or $(JOBS),1) LOG=$(LOG) GO=$(GO) scripts/fuzz $(or $(PKG),./...)
 
 clean: ## remove what was built
 	rm -rf bin

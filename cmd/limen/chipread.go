@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,12 @@ import (
 
 	"limen"
 	"limen/cmd/internal/cli"
+	"limen/cmd/internal/terminal"
+	"limen/hw/keystore/token"
 	"limen/mrtd"
 	"limen/mrtd/apdu"
 	"limen/mrtd/authn"
 	"limen/mrtd/chipsim"
-	"limen/mrtd/cvc"
 	"limen/mrtd/ec"
 	"limen/mrtd/lds"
 	"limen/mrtd/mrz"
@@ -32,6 +34,8 @@ type chipRead struct {
 	Groups   []int         `help:"Data groups to read." default:"1,2" placeholder:"N,..."`
 	Proof    string        `help:"Which proofs are asked of the chip that it is no copy: every one it bears, one, or none." enum:"every,once,none" default:"every"`
 	Terminal string        `help:"Folder of the inspection system's certificates and key, for the groups that only these open (DG3, DG4)." placeholder:"DIR"`
+	Token    string        `help:"PKCS#11 token that holds the inspection system's key, with --terminal." placeholder:"MODULE.so:LABEL"`
+	PIN      string        `name:"token-pin-file" help:"File with the token's PIN." placeholder:"FILE"`
 	MaxLe    int           `name:"max-le" help:"Longest response data to ask for, in bytes; what reader and chip bear when left out." placeholder:"N"`
 	Out      string        `help:"Write the files read to this folder, for chip simulate and chip verify." placeholder:"DIR"`
 	XML      string        `name:"xml" help:"Write the report in the shape of BSI TR-03135's log." placeholder:"FILE"`
@@ -44,10 +48,11 @@ type chipRead struct {
 // command did besides.
 type readResult struct {
 	report.Report
-	Password string   `json:"password,omitempty"`
-	PACE     string   `json:"pace"`
-	Portrait *decoded `json:"portrait,omitempty"`
-	Error    string   `json:"error,omitempty"` // why not everything was read
+	Password string            `json:"password,omitempty"`
+	PACE     string            `json:"pace"`
+	Contents []lds.Description `json:"contents"` // what the groups are made of, without what they say
+	Portrait *decoded          `json:"portrait,omitempty"`
+	Error    string            `json:"error,omitempty"` // why not everything was read
 }
 
 // Run reads the chip; exit code 1 when a check fails, 3 when the chip could
@@ -61,10 +66,11 @@ func (c *chipRead) Run(con *cli.Console) error {
 	if err != nil {
 		return err
 	}
-	options, err := c.options(store)
+	options, done, err := c.options(con, store)
 	if err != nil {
 		return err
 	}
+	defer done()
 	reader, err := openReader(con, c.Reader)
 	if err != nil {
 		return err
@@ -109,23 +115,37 @@ func (c *chipRead) Run(con *cli.Console) error {
 	return nil
 }
 
-// options is how the chip is read.
-func (c *chipRead) options(store *trust.Store) (mrtd.Options, error) {
-	o := mrtd.Options{Groups: c.Groups, MaxLe: c.MaxLe, Proof: map[string]mrtd.Proof{"every": mrtd.ProofEvery, "once": mrtd.ProofOnce, "none": mrtd.ProofNone}[c.Proof]}
+// options is how the chip is read. The caller calls done when it has been.
+func (c *chipRead) options(ctx context.Context, store *trust.Store) (o mrtd.Options, done func(), err error) {
+	o = mrtd.Options{Groups: c.Groups, MaxLe: c.MaxLe, Proof: map[string]mrtd.Proof{"every": mrtd.ProofEvery, "once": mrtd.ProofOnce, "none": mrtd.ProofNone}[c.Proof]}
 	if c.Terminal == "" {
-		return o, nil
+		return o, func() {}, nil
 	}
-	terminal, err := cvc.Load(os.DirFS(c.Terminal), time.Now())
+	cfg := terminal.Config{Folder: c.Terminal}
+	if c.Token != "" {
+		module, label, _ := strings.Cut(c.Token, ":")
+		cfg.Token = &token.Config{Module: module, Label: label}
+	}
+	system, err := terminal.Open(ctx, cfg, c.pin, time.Now())
 	if err != nil {
-		return o, fmt.Errorf("cannot use %s as inspection system: %w", c.Terminal, err)
+		return o, nil, err
 	}
-	o.Terminal = terminal
+	o.Terminal = system
 	o.Vouched = func(files map[lds.Path][]byte) bool {
 		found := authn.Options{}.Examine(authn.Chip{Files: files}, store, time.Now()).Passive
 		return found.Signature.Status == authn.Passed && found.Groups[14].Status == authn.Passed &&
 			(store == nil || found.Chain.Status == authn.Passed)
 	}
-	return o, nil
+	return o, func() { system.Close() }, nil
+}
+
+// pin reads the token's PIN, without the line's end.
+func (c *chipRead) pin() ([]byte, error) {
+	if c.PIN == "" {
+		return nil, errors.New("the token asks for its PIN: name the file that holds it with --token-pin-file")
+	}
+	b, err := os.ReadFile(c.PIN)
+	return bytes.TrimRight(b, "\r\n"), err
 }
 
 // key is what opens the chip, and the printed lines where they were given.
@@ -136,10 +156,7 @@ func (c *chipRead) key() (mrtd.Key, []string, error) {
 		}
 	}
 	key := mrtd.Key{CAN: c.CAN}
-	var lines []string
-	for _, l := range c.MRZ {
-		lines = append(lines, strings.Fields(l)...)
-	}
+	lines := linesOf(c.MRZ)
 	if len(lines) > 0 {
 		m, err := mrz.Parse(lines, time.Now())
 		if err != nil {
@@ -151,6 +168,14 @@ func (c *chipRead) key() (mrtd.Key, []string, error) {
 		return key, nil, errors.New("a chip opens with what is printed on its document: give --mrz or --can")
 	}
 	return key, lines, nil
+}
+
+// linesOf are the lines of an MRZ given in one argument or in several; nil of none.
+func linesOf(given []string) (lines []string) {
+	for _, l := range given {
+		lines = append(lines, strings.Fields(l)...)
+	}
+	return lines
 }
 
 // refused tells the chip's own no from a reading that broke off.
@@ -167,7 +192,7 @@ func judge(reading mrtd.Reading, err error, lines []string, store *trust.Store, 
 	}
 	in := report.InputOf(reading, err, found, now)
 	in.Software, in.Started, in.Took, in.AtChip = "limen "+version, start, now.Sub(start), now.Sub(start)
-	r := readResult{Report: report.Of(in), Password: reading.Access.Password, PACE: reading.Access.PACE}
+	r := readResult{Report: report.Of(in), Password: reading.Access.Password, PACE: reading.Access.PACE, Contents: contents(reading.Files)}
 	if err != nil {
 		r.Error = oneLine(err)
 	}
@@ -198,6 +223,18 @@ func (r *readResult) forgive(codes ...string) {
 		code, _, _ := strings.Cut(s, ":")
 		return slices.Contains(codes, code) || slices.Contains(codes, s)
 	})
+}
+
+// contents describes the groups that parse.
+func contents(files map[lds.Path][]byte) []lds.Description {
+	out := []lds.Description{}
+	for n := 1; n <= 16; n++ {
+		f, _ := lds.FileOfGroup(n)
+		if d, err := lds.Describe(n, files[f.Path()]); err == nil {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // remark adds a note.
@@ -277,17 +314,23 @@ func (r *readResult) print(con *cli.Console) {
 		}
 		row(con, string(check), words(string(x.Status)))
 	}
-	if len(r.Notes)+len(r.Quirks) > 0 {
-		row(con, "notes", strings.Join(slices.Concat(r.Notes, r.Quirks), ", "))
+	answer(con, r.Reasons, slices.Concat(r.Notes, r.Quirks))
+}
+
+// answer writes the last rows of a result: what was noticed, and whether all is
+// in order.
+func answer(con *cli.Console, reasons, notes []string) {
+	if len(notes) > 0 {
+		row(con, "notes", strings.Join(notes, ", "))
 	}
-	answer := "in order"
+	says := "in order"
 	switch {
-	case len(r.Reasons) > 0:
-		answer = "NOT in order: " + strings.Join(r.Reasons, ", ")
-	case slices.Contains(r.Notes, trustNotGiven):
-		answer += "; not checked: who issued it, for want of --trust"
+	case len(reasons) > 0:
+		says = "NOT in order: " + strings.Join(reasons, ", ")
+	case slices.Contains(notes, trustNotGiven):
+		says += "; not checked: who issued it, for want of --trust"
 	}
-	row(con, "result", answer)
+	row(con, "result", says)
 }
 
 // words writes a code as words.

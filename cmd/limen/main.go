@@ -27,6 +27,7 @@ type commands struct {
 	Config  configCommand  `cmd:"" help:"Judge a configuration, or print its schema."`
 	MRZ     mrzCommand     `cmd:"" name:"mrz" help:"Machine readable zones."`
 	Chip    chipCommand    `cmd:"" help:"Read, issue and simulate document chips."`
+	Seal    sealCommand    `cmd:"" help:"Visible digital seals of documents without a chip."`
 	Trust   trustCommand   `cmd:"" help:"CSCA certificates and master lists."`
 	Face    faceCommand    `cmd:"" help:"Compare faces."`
 	Models  modelsCommand  `cmd:"" help:"Face models: which are known and where they were found."`

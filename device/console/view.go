@@ -121,7 +121,7 @@ type group struct {
 var groups = []group{
 	{"document", []limen.CheckName{limen.CheckMRZ, limen.CheckEligibility, limen.CheckExpiry}},
 	{"chip", []limen.CheckName{limen.CheckChipAccess, limen.CheckChipRead, limen.CheckSODSignature, limen.CheckCSCAChain, limen.CheckIssuer,
-		limen.CheckDGHash, limen.CheckCOM, limen.CheckMRZChip, limen.CheckChipGenuine}},
+		limen.CheckDGHash, limen.CheckCOM, limen.CheckCardAccess, limen.CheckMRZChip, limen.CheckChipGenuine}},
 	{"face", []limen.CheckName{limen.CheckFace, limen.CheckFaceAlive, limen.CheckPortrait, limen.CheckFaceMatch}},
 	{"lookup", []limen.CheckName{limen.CheckLookup, limen.CheckHistory}},
 	{"record", []limen.CheckName{limen.CheckCompleted, limen.CheckRecord}},

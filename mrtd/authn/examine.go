@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"slices"
 	"time"
 
 	"limen/mrtd/access"
@@ -52,9 +53,18 @@ func (o Options) Examine(c Chip, store *trust.Store, at time.Time) Findings {
 		signature, f.Notes = Active(groups[15], groups[14], c.Challenge, c.Signature)
 	}
 	f.ActiveAuth = ActiveAuthentication(c.ActiveAuth, signature, groups[15], f.Passive)
+	if f.ActiveAuth.Status == Passed && f.Passive.compromised() { // whoever has the key has it not from this chip
+		f.ActiveAuth = Verdict{Inconclusive, KnownDeviation, string(trust.DefectAAKeyCompromised)}
+	}
 	f.TerminalAuth = terminalVerdict(c.TerminalAuth)
 	f.Genuine = ChipGenuine(f.Mapping, f.ChipAuth, f.ActiveAuth)
 	return f
+}
+
+// compromised tells whether the state has published that keys of active
+// authentication of such documents are known to others.
+func (r Result) compromised() bool {
+	return slices.ContainsFunc(r.Deviations, func(d trust.Deviation) bool { return d.Defect == trust.DefectAAKeyCompromised })
 }
 
 // examineMapping judges the proof of PACE by the keys of EF.CardSecurity, which
@@ -63,6 +73,9 @@ func (o Options) examineMapping(c Chip, dg14 []byte, r Result, store *trust.Stor
 	outcome, security := NotRun, Verdict{}
 	if c.Mapping != nil {
 		outcome, security = o.judgeMapping(c, dg14, r, store, at)
+		if outcome == Interrupted {
+			outcome, security = Answered, Verdict{} // it came to its end: what is missing is a key to judge it by
+		}
 	}
 	return ChipMapping(outcome, security, c.Files[lds.EFCardAccess.Path()], dg14, r)
 }

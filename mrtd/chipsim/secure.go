@@ -106,7 +106,7 @@ func le(b []byte) int {
 }
 
 // seal protects a response; the counter moves even when it is then sent bare.
-func (s *secure) seal(cmd apdu.Command, r apdu.Response) apdu.Response {
+func (s *secure) seal(cmd apdu.Command, r apdu.Response, withoutStatus bool) apdu.Response {
 	ssc := s.next()
 	var body []byte
 	if len(r.Data) > 0 {
@@ -117,7 +117,9 @@ func (s *secure) seal(cmd apdu.Command, r apdu.Response) apdu.Response {
 			body = ber.Encode(0x87, []byte{1}, sealed)
 		}
 	}
-	body = append(body, ber.Encode(0x99, []byte{byte(r.SW >> 8), byte(r.SW)})...)
+	if !withoutStatus {
+		body = append(body, ber.Encode(0x99, []byte{byte(r.SW >> 8), byte(r.SW)})...)
+	}
 	message := append(ssc[:len(ssc):len(ssc)], access.Pad(body, s.block())...)
 	return apdu.Response{Data: append(body, ber.Encode(0x8E, s.suite.MAC(message))...), SW: r.SW}
 }

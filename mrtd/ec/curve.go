@@ -63,7 +63,7 @@ func Explicit(p, a, b, gx, gy, n *big.Int, h int) (*Curve, error) {
 		}
 	}
 	c := &Curve{P: p, A: mod(a, p), B: mod(b, p), G: Point{gx, gy}, N: n, H: h}
-	if !p.ProbablyPrime(8) || !n.ProbablyPrime(8) {
+	if !probablyPrime(p) || !probablyPrime(n) {
 		return nil, errors.New("ec: explicit parameters without a prime field and a prime order")
 	}
 	c.field = newField(c.P, c.A) // P is odd: a prime beyond 2
@@ -159,8 +159,8 @@ func (c *Curve) Unmarshal(b []byte) (Point, error) {
 		if x.Cmp(c.P) >= 0 {
 			return Point{}, errors.New("ec: coordinate out of range")
 		}
-		y := new(big.Int).ModSqrt(c.rhs(x), c.P)
-		if y == nil {
+		y, ok := c.field.sqrt(c.rhs(x))
+		if !ok {
 			return Point{}, errors.New("ec: point is not on the curve")
 		}
 		if y.Bit(0) != uint(b[0]&1) {

@@ -53,7 +53,7 @@ func parseFaces19794(b []byte) ([]Face, error) {
 			if length < 4 {
 				return nil, fmt.Errorf("face %d: %w", i+1, errShort)
 			}
-			if length = int(binary.BigEndian.Uint32(rest)); length > len(rest) {
+			if length = int(binary.BigEndian.Uint32(rest)); length < 0 || length > len(rest) { // negative where int has 32 bits
 				return nil, fmt.Errorf("face %d: block of %d bytes, %d at hand", i+1, length, len(rest))
 			}
 		}

@@ -40,6 +40,18 @@ func (s *Seal) Octets(name Name) []byte {
 	return f.Value
 }
 
+// Names lists the features the seal has by the names of its kind, as they come;
+// those its kind does not know are left out.
+func (s *Seal) Names() []Name {
+	var out []Name
+	for _, f := range s.Features {
+		if d, ok := s.profile().features[f.Tag]; ok {
+			out = append(out, d.name)
+		}
+	}
+	return out
+}
+
 // find returns the first feature of the name. A kind that is not known has none.
 func (s *Seal) find(name Name) (Feature, definition, bool) {
 	known := s.profile().features

@@ -15,14 +15,13 @@ import (
 
 // Codes of verdicts beside authn's (Doc 9303-13, appendix D).
 const (
-	SignatureInvalid    authn.Code = "seal_signature_invalid"     // the seal was changed, or its signer did not sign it
-	SignerUnknown       authn.Code = "seal_signer_unknown"        // no certificate is at hand that the header could mean
-	FeatureMissing      authn.Code = "seal_feature_missing"       // a feature its kind demands is not there
-	FeatureMalformed    authn.Code = "seal_feature_malformed"     // a feature is not of the form its kind gives it
-	KindUnknown         authn.Code = "seal_kind_unknown"          // a document type or feature definition not known here
-	DocumentTypeRefused authn.Code = "seal_document_type_refused" // the signer's certificate is not for this type of document
-	MRZMismatch         authn.Code = "seal_mrz_mismatch"          // the seal does not say what is printed
-	PassportMismatch    authn.Code = "seal_passport_mismatch"     // the visa is for another passport
+	SignatureInvalid authn.Code = "seal_signature_invalid" // the seal was changed, or its signer did not sign it
+	SignerUnknown    authn.Code = "seal_signer_unknown"    // no certificate is at hand that the header could mean
+	FeatureMissing   authn.Code = "seal_feature_missing"   // a feature its kind demands is not there
+	FeatureMalformed authn.Code = "seal_feature_malformed" // a feature is not of the form its kind gives it
+	KindUnknown      authn.Code = "seal_kind_unknown"      // a document type or feature definition not known here
+	MRZMismatch      authn.Code = "seal_mrz_mismatch"      // the seal does not say what is printed
+	PassportMismatch authn.Code = "seal_passport_mismatch" // the visa is for another passport
 )
 
 // FeatureUnknown is the code of a note: a feature its kind does not define, which
@@ -57,6 +56,7 @@ func Verify(s *Seal, signers []*trust.Certificate, store *trust.Store, at time.T
 	}
 	r.Signature = authn.Verdict{Status: authn.Inconclusive, Code: SignerUnknown}
 	r.Chain = authn.Verdict{Status: authn.NotPerformed, Code: SignerUnknown}
+	ofSeal := len(r.Notes)
 	for _, c := range signers {
 		if !s.names(c) {
 			continue
@@ -65,8 +65,8 @@ func Verify(s *Seal, signers []*trust.Certificate, store *trust.Store, at time.T
 		if r.Signer.Subject != "" && signature.Status != authn.Passed {
 			continue // two certificates of one name: the key that verifies is the one meant
 		}
-		r.Signature, r.Signer = signature, party(c, algorithm(c))
-		r.judgeChain(s, c, store, at)
+		r.Signature, r.Signer, r.Notes = signature, party(c, algorithm(c)), r.Notes[:ofSeal]
+		r.judgeChain(s.claim(), c, store, at)
 		if signature.Status == authn.Passed {
 			break
 		}
@@ -197,10 +197,15 @@ func (s *Seal) judgeSignature(c *trust.Certificate) authn.Verdict {
 	if hash == 0 {
 		return authn.Verdict{Status: authn.Inconclusive, Code: authn.AlgorithmUnknown}
 	}
-	n := orderOctets(c.Key.Curve)
+	return verifyRaw(c.Key, hash, s.signed, s.Signature)
+}
+
+// verifyRaw judges r and s, each as long as the order of the key's curve.
+func verifyRaw(key *trust.PublicKey, hash crypto.Hash, message, signature []byte) authn.Verdict {
+	n := orderOctets(key.Curve)
 	h := hash.New()
-	h.Write(s.signed)
-	if len(s.Signature) != 2*n || !c.Key.Curve.Verify(c.Key.Point, h.Sum(nil), unsigned(s.Signature[:n]), unsigned(s.Signature[n:])) {
+	h.Write(message)
+	if len(signature) != 2*n || !key.Curve.Verify(key.Point, h.Sum(nil), unsigned(signature[:n]), unsigned(signature[n:])) {
 		return authn.Verdict{Status: authn.Failed, Code: SignatureInvalid}
 	}
 	return authn.Verdict{Status: authn.Passed}

@@ -17,6 +17,7 @@ import (
 var (
 	start = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	check = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	noCRL = []authn.Note{{Code: authn.CRLUnknown}} // what a store without lists leaves open
 	visa  = []string{"V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "L8988901C4XXX7408122F9612109<<<<<<<<"}
 )
 
@@ -110,7 +111,7 @@ func TestSealsOfEveryKeyVerify(t *testing.T) {
 			signer, c := sealSigner(t, a, specimen.SealProfile{Name: "VS", Serial: int64(0x1A0 + i), Curve: curve, Types: []string{"V"}})
 			s := signed(t, signer, visaSeal(t, version))
 			r := seal.Verify(s, []*trust.Certificate{c}, store, check)
-			if r.Format.Status != authn.Passed || r.Signature.Status != authn.Passed || r.Chain.Status != authn.Passed || len(r.Notes) != 0 {
+			if r.Format.Status != authn.Passed || r.Signature.Status != authn.Passed || r.Chain.Status != authn.Passed || !slices.Equal(r.Notes, noCRL) {
 				t.Errorf("%s, version %d: got %s, %s, %s, %v", curve, version, r.Format, r.Signature, r.Chain, r.Notes)
 			}
 			if r.Signer.Country != "UT" || r.CSCA.Country != "UT" || r.TrustDate != start || r.TrustAge != check.Sub(start) {
@@ -132,7 +133,7 @@ func TestSealMadeByOpenSSL(t *testing.T) {
 	if r.Format.Status != authn.Passed || r.Signature.Status != authn.Passed || r.Chain.Status != authn.Passed {
 		t.Errorf("got %s, %s, %s", r.Format, r.Signature, r.Chain)
 	}
-	if want := []authn.Note{{Code: seal.FeatureUnknown, Subject: "tag_42"}}; !slices.Equal(r.Notes, want) {
+	if want := append([]authn.Note{{Code: seal.FeatureUnknown, Subject: "tag_42"}}, noCRL...); !slices.Equal(r.Notes, want) {
 		t.Errorf("got notes %v, want %v", r.Notes, want)
 	}
 	if v := seal.CompareMRZ(visa, s); v.Status != authn.Passed {
@@ -188,7 +189,7 @@ func TestAttacksOnSeals(t *testing.T) {
 		{"signed by a namesake", signed(t, forger, visaSeal(t, 4)), []*trust.Certificate{c}, "passed", "failed seal_signature_invalid", "passed"},
 		{"signed under a CSCA not trusted", signed(t, forger, visaSeal(t, 4)), []*trust.Certificate{c, forged}, "passed", "passed", "failed csca_unknown"},
 		{"signer is not for seals", signed(t, passports, visaSeal(t, 4)), []*trust.Certificate{notSeals}, "passed", "passed", "failed signer_key_usage:extended_key_usage"},
-		{"signer is not for visas", signed(t, permits, visaSeal(t, 4)), []*trust.Certificate{wrongType}, "passed", "passed", "failed seal_document_type_refused"},
+		{"signer is not for visas", signed(t, permits, visaSeal(t, 4)), []*trust.Certificate{wrongType}, "passed", "passed", "failed signer_document_type"},
 		{"signer expired", signed(t, brief, visaSeal(t, 4)), []*trust.Certificate{short}, "passed", "passed", "failed signer_expired"},
 		{"seal of another state", signed(t, signer, elsewhere), []*trust.Certificate{c}, "passed", "passed", "failed issuer_country_mismatch:document"},
 		{"signed before the signer began", signed(t, signer, early), []*trust.Certificate{c}, "passed", "passed", "failed signer_not_yet_valid"},
@@ -215,8 +216,66 @@ func TestSealSignedAfterTheKeysPeriod(t *testing.T) {
 	s := visaSeal(t, 4)
 	s.Signed = mrz.Date{Year: 2025, Month: 3, Day: 1} // the specimen's keys sign for three months
 	r := seal.Verify(signed(t, signer, s), []*trust.Certificate{c}, storeOf(t, a.CSCA()), check)
-	if want := []authn.Note{{Code: authn.SignerKeyPeriodExceeded}}; r.Chain.Status != authn.Passed || !slices.Equal(r.Notes, want) {
+	if want := append([]authn.Note{{Code: authn.SignerKeyPeriodExceeded}}, noCRL...); r.Chain.Status != authn.Passed || !slices.Equal(r.Notes, want) {
 		t.Errorf("got %s, %v; want passed with %v", r.Chain, r.Notes, want)
+	}
+}
+
+func TestRevokedSignersOfSeals(t *testing.T) {
+	a := authority(t, "revoked")
+	by, c := sealSigner(t, a, specimen.SealProfile{Name: "VS", Serial: 1})
+	_, other := sealSigner(t, a, specimen.SealProfile{Name: "VS", Serial: 2})
+	s := signed(t, by, visaSeal(t, 4))
+	for _, test := range []struct {
+		name    string
+		revoked []byte
+		next    time.Time
+		want    string
+		notes   []authn.Note
+	}{
+		{"nobody", nil, check.AddDate(0, 3, 0), "passed", nil},
+		{"another", other.Raw, check.AddDate(0, 3, 0), "passed", nil},
+		{"the signer", c.Raw, check.AddDate(0, 3, 0), "failed signer_revoked:key_compromise", nil},
+		{"the CSCA", a.CSCA(), check.AddDate(0, 3, 0), "failed csca_revoked:key_compromise", nil},
+		{"nobody, long ago", nil, check.AddDate(0, 0, -2), "passed", []authn.Note{{Code: authn.CRLOverdue}}},
+	} {
+		var entries []specimen.Revoked
+		if test.revoked != nil {
+			e, err := specimen.Revoke(test.revoked, check.AddDate(0, 0, -4))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Reason = 1
+			entries = append(entries, e)
+		}
+		der, err := a.CRL(1, check.AddDate(0, 0, -3), test.next, entries...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := trust.ParseCRL(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := storeOf(t, a.CSCA())
+		if _, err := store.AddCRL(trust.Source{Imported: check}, l, check); err != nil {
+			t.Fatal(err)
+		}
+		r := seal.Verify(s, []*trust.Certificate{c}, store, check)
+		if r.Signature.Status != authn.Passed || r.Chain.String() != test.want || !slices.Equal(r.Notes, test.notes) {
+			t.Errorf("%s revoked: got %s, %s, %v; want passed, %s, %v", test.name, r.Signature, r.Chain, r.Notes, test.want, test.notes)
+		}
+	}
+}
+
+// TestNotesAreOfTheSignerUsed: of two certificates that the header could mean,
+// what is noted of the first does not stay with the second.
+func TestNotesAreOfTheSignerUsed(t *testing.T) {
+	a := authority(t, "two")
+	_, first := sealSigner(t, a, specimen.SealProfile{Name: "VS", Serial: 1, Curve: "P-224"})
+	by, second := sealSigner(t, a, specimen.SealProfile{Name: "VS", Serial: 1})
+	r := seal.Verify(signed(t, by, visaSeal(t, 4)), []*trust.Certificate{first, second}, storeOf(t, a.CSCA()), check)
+	if r.Signature.Status != authn.Passed || r.Chain.Status != authn.Passed || !slices.Equal(r.Notes, noCRL) {
+		t.Errorf("got %s, %s, %v", r.Signature, r.Chain, r.Notes)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 type SignerSpec struct {
 	Key         KeyKind   // zero: as the profile's signers
 	From, Until time.Time // zero: the profile's start, and ten years later
-	Types       []string  // of documents it may sign; nil: "P"
+	Types       []string  // of documents it may sign; nil: all but visas
 	Country     string    // "" is the CSCA's
 	Usage       string    // extended key usage; document signers have none
 	CA          bool      // the certificate of an authority, as no signer has

@@ -112,29 +112,33 @@ func parseDeviationList(b []byte) (DeviationList, error) {
 		return list, fmt.Errorf("content type %s where a deviation list (%s) belongs", signed.ContentType, oidDeviationList)
 	}
 	list.signed, list.SigningTime = signed, signed.Signers[0].SigningTime
-	seq, err := ber.Parse(signed.Content, ber.Sequence)
+	return list, list.setContent(signed.Content)
+}
+
+func (l *DeviationList) setContent(b []byte) error {
+	seq, err := ber.Parse(b, ber.Sequence)
 	if err != nil {
-		return list, err
+		return err
 	}
 	fields, err := seq.AtMost(3)
 	if err != nil {
-		return list, err
+		return err
 	}
 	if len(fields) < 2 || fields[0].Tag != ber.Integer || fields[len(fields)-1].Tag != ber.Set {
-		return list, errors.New("content is not a version and a set of deviations")
+		return errors.New("content is not a version and a set of deviations")
 	}
 	if v, err := fields[0].Int(); err != nil || v.Sign() != 0 {
-		return list, errors.New("version is not 0, the one this system reads")
+		return errors.New("version is not 0, the one this system reads")
 	}
 	var hash crypto.Hash
 	if len(fields) == 3 {
 		oid, _, err := identifier(fields[1])
 		if err != nil {
-			return list, fmt.Errorf("digest algorithm: %w", err)
+			return fmt.Errorf("digest algorithm: %w", err)
 		}
 		hash = HashByOID(oid)
 	}
-	return list, list.setDeviations(fields[len(fields)-1], hash)
+	return l.setDeviations(fields[len(fields)-1], hash)
 }
 
 func (l *DeviationList) setDeviations(t ber.TLV, hash crypto.Hash) error {

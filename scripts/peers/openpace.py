@@ -78,7 +78,11 @@ class Chip:
         self.context = None
 
     def send(self, header, data=b"", le=None):
-        command = bytes.fromhex(header) + (bytes([len(data)]) + data if data else b"") + (bytes([le & 0xFF]) if le is not None else b"")
+        """Short, or with extended length fields where the data asks for them."""
+        size = 1 if len(data) < 256 and (le or 0) <= 256 else 2
+        command = bytes.fromhex(header) + (b"\x00" if size == 2 else b"")
+        command += len(data).to_bytes(size, "big") + data if data else b""
+        command += (le % 256 ** size).to_bytes(size, "big") if le is not None else b""
         answer, sw1, sw2 = self.card.transmit(list(command))
         return bytes(answer), sw1 << 8 | sw2
 
@@ -90,7 +94,7 @@ class Chip:
 
     def general_authenticate(self, tag, value, wanted, last=False):
         data = tlv(0x7C, tlv(tag, value) if tag else b"")
-        answer = self.must(("00" if last else "10") + "860000", data, 256)
+        answer = self.must(("00" if last else "10") + "860000", data, 256 if len(data) < 256 else 65536)
         return dict(parse(parse(answer)[0][1]))[wanted]
 
     def pace(self, cardaccess, oid, password, secret):

@@ -31,15 +31,40 @@ type profile struct {
 	pace []chipsim.PACE
 }
 
-// Parameters 8 to 18 are those of Doc 9303-11, table 12.
+// The variants of PACE by key agreement and mapping (Doc 9303-11, 9.2.3) and
+// the numbers of their domain parameters (9.5.1).
+const (
+	dhGM   = "0.4.0.127.0.7.2.2.4.1."
+	ecdhGM = "0.4.0.127.0.7.2.2.4.2."
+
+	tripleDES, aes128, aes192, aes256 = "1", "2", "3", "4"
+)
+
+func paceChip(name, mapping, cipher string, parameters int) profile {
+	return profile{name: name, pace: []chipsim.PACE{{OID: mapping + cipher, ParameterID: parameters}}}
+}
+
+// Debian's OpenPACE declines integrated mapping and knows no chip
+// authentication mapping: with it there are these.
 var (
-	bacChip       = profile{name: "BAC", bac: true}
-	gmAES128      = profile{name: "PACE-ECDH-GM-AES-128 P-256", pace: []chipsim.PACE{{OID: "0.4.0.127.0.7.2.2.4.2.2", ParameterID: 12}}}
-	gmAES256      = profile{name: "PACE-ECDH-GM-AES-256 brainpoolP256r1", bac: true, pace: []chipsim.PACE{{OID: "0.4.0.127.0.7.2.2.4.2.4", ParameterID: 13}}}
-	gm3DES        = profile{name: "PACE-ECDH-GM-3DES P-256", pace: []chipsim.PACE{{OID: "0.4.0.127.0.7.2.2.4.2.1", ParameterID: 12}}}
-	gmAES192      = profile{name: "PACE-ECDH-GM-AES-192 brainpoolP384r1", pace: []chipsim.PACE{{OID: "0.4.0.127.0.7.2.2.4.2.3", ParameterID: 16}}}
-	gmAES256P521  = profile{name: "PACE-ECDH-GM-AES-256 P-521", pace: []chipsim.PACE{{OID: "0.4.0.127.0.7.2.2.4.2.4", ParameterID: 18}}}
-	gmAES128BP224 = profile{name: "PACE-ECDH-GM-AES-128 brainpoolP224r1", pace: []chipsim.PACE{{OID: "0.4.0.127.0.7.2.2.4.2.2", ParameterID: 11}}}
+	bacChip  = profile{name: "BAC", bac: true}
+	gmAES256 = paceChip("ECDH-GM AES-256 brainpoolP256r1", ecdhGM, aes256, 13)
+
+	viccChips = []profile{ // each takes a JVM
+		gmAES256,
+		paceChip("ECDH-GM AES-192 brainpoolP384r1", ecdhGM, aes192, 16),
+		paceChip("ECDH-GM AES-128 P-256", ecdhGM, aes128, 12),
+		paceChip("ECDH-GM AES-256 P-521", ecdhGM, aes256, 18),
+		paceChip("DH-GM AES-256 2048-bit group", dhGM, aes256, 2),
+	}
+	openpaceChips = append(viccChips[:len(viccChips):len(viccChips)],
+		paceChip("ECDH-GM 3DES P-256", ecdhGM, tripleDES, 12),
+		paceChip("ECDH-GM AES-128 P-224", ecdhGM, aes128, 10),
+		paceChip("ECDH-GM AES-128 brainpoolP224r1", ecdhGM, aes128, 11),
+		paceChip("ECDH-GM AES-256 brainpoolP512r1", ecdhGM, aes256, 17),
+		paceChip("DH-GM AES-128 1024-bit group", dhGM, aes128, 0),
+		paceChip("DH-GM 3DES 2048-bit group", dhGM, tripleDES, 1),
+	)
 )
 
 // passport issues the profile's document with a portrait of 20 kB.

@@ -90,14 +90,14 @@ func TestPeerFiguresPN532(t *testing.T) {
 	if *figures == 0 {
 		t.Skip("wants -figures 9: make peers")
 	}
-	program := program(t, "mrtdreader", "mrtdreader")
+	program(t, "mrtdreader", "mrtdreader")
 	p := bacChip.passport(t)
 	for _, r := range []struct {
 		name string
 		read func(port string)
 	}{
 		{"limen, 921600 baud", func(port string) { readPN532(t, port) }},
-		{"mrtdreader, 115200 baud", func(port string) { run(t, t.TempDir(), libnfc(port), program, specimenLines[1]) }},
+		{"mrtdreader, 115200 baud", func(port string) { mrtdreader(t, port) }},
 	} {
 		c, port := onPN532(t, p, pn532sim.TypeA)
 		var seen []tally

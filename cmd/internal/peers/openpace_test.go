@@ -10,9 +10,6 @@ import (
 	"limen/mrtd/lds"
 )
 
-// openpaceChips are the variants of PACE in which OpenPACE's terminal meets our chip.
-var openpaceChips = []profile{gmAES256, gmAES128, gmAES192, gmAES256P521, gmAES128BP224, gm3DES}
-
 // debianPython is the interpreter for which Debian's Python packages are.
 const debianPython = "/usr/bin/python3"
 

@@ -15,7 +15,7 @@ func hexed(b []byte) string { return hex.EncodeToString(b) }
 // application, is given a challenge, and is refused the rest.
 func TestPeerOpenSCMeetsOurChip(t *testing.T) {
 	tool := program(t, "opensc-tool", "opensc")
-	p := gmAES256.passport(t)
+	p := profile{bac: true, pace: gmAES256.pace}.passport(t)
 	insert(t, p)
 	steps := []struct{ name, command, want string }{
 		{"EF.CardAccess by short identifier", "00:B0:9C:00:00", fmt.Sprintf("SW1=0x90, SW2=0x00): % X", file(t, p, lds.EFCardAccess)[:16])},

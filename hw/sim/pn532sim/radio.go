@@ -56,6 +56,14 @@ func (r Radio) bitsPerByte() int {
 	return 9
 }
 
+// AirTime is how long a command and its response of so many bytes take in the
+// air at a bit rate both ways, the card's own computing left out: what any
+// reader needs that takes frames of 256 bytes.
+func (r Radio) AirTime(command, response, rate int) time.Duration {
+	bits := r.bitsPerByte()
+	return airTime(command, r.fsc(), bits, rate, rate) + airTime(response, frameSizes[8], bits, rate, rate)
+}
+
 // slot is a card on the antenna.
 type slot struct {
 	card  Card
