@@ -24,7 +24,7 @@ import (
 // short pieces, and what comes before it; the structures of a file of 64 KiB,
 // as often as they are taken apart; some seconds on a machine that is busy.
 const (
-	hostileCommands = 6000
+	hostileCommands = 1500
 	hostileOctets   = 64 << 20
 	hostileTime     = time.Minute
 )

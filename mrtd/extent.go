@@ -25,6 +25,7 @@ func extent(f lds.File, data []byte, end *ending) (total int, whole bool, err er
 	case tag != f.Tag:
 		return 0, false, &errFile{fmt.Sprintf("tag %X where %X belongs", tag, f.Tag)}
 	case indefinite: // its end shows only once it has come
+		limit = min(limit, maxEndless)
 		if total, whole, err = end.find(data); err != nil || !whole && len(data) > limit {
 			return 0, false, &errFile{fmt.Sprintf("no end within %d bytes", limit)}
 		}

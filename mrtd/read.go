@@ -38,9 +38,9 @@ type reader struct {
 	files     *files
 	tried     map[lds.Path]bool
 	reopens   int
+	wantsFCI  bool   // the application is selected only with its file control information
 	fruitless int    // times the chip came back in vain, in a row
 	gotBefore int    // what had come of the files when it did last
-	wantsFCI  bool   // the application is selected only with its file control information
 	caKey     []byte // the reader's key of chip authentication, as terminal authentication signs it
 	reading   Reading
 }
