@@ -95,9 +95,9 @@ func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, erro
 	if err != nil {
 		return have, err
 	}
-	morsels := 0
+	morsels, end := 0, ending{}
 	for last := len(data) - len(have); ; {
-		total, whole, err := extent(f, data)
+		total, whole, err := extent(f, data, &end)
 		if err != nil {
 			return data, err
 		}
@@ -151,38 +151,6 @@ func (s *files) learn(total, have, last int) {
 	if last >= backOff[len(backOff)-1] {
 		s.block = min(s.block, last)
 	}
-}
-
-// extent tells a file's length from its first bytes, 0 while unknown, and
-// whether all of it is there.
-func extent(f lds.File, data []byte) (total int, whole bool, err error) {
-	if f.Tag == 0 { // a list of objects: what one command gives is all that is asked of it
-		return len(data), true, nil
-	}
-	tag, length, header, indefinite, err := ber.ParseHeader(data)
-	limit := sizeLimit(f)
-	switch {
-	case errors.Is(err, ber.ErrTruncated):
-		return 0, false, nil
-	case err != nil:
-		return 0, false, &errFile{"its header is malformed"}
-	case tag != f.Tag:
-		return 0, false, &errFile{fmt.Sprintf("tag %X where %X belongs", tag, f.Tag)}
-	case indefinite: // its end shows only once it has come
-		limit = min(limit, maxEndless)
-		t, _, err := ber.Next(data)
-		if err == nil {
-			return len(t.Raw), true, nil
-		}
-		if !errors.Is(err, ber.ErrTruncated) || len(data) > limit {
-			return 0, false, &errFile{fmt.Sprintf("no end within %d bytes", limit)}
-		}
-		return 0, false, nil
-	case length > limit:
-		return 0, false, &errFile{fmt.Sprintf("a length of %d bytes is beyond the %d that are read", length, limit)}
-	}
-	total = header + length
-	return total, len(data) >= total, nil
 }
 
 // first makes the file current and reads its start: by short identifier in one

@@ -43,7 +43,7 @@ func (s *scene) lengths(p chipsim.Passport) []Attack {
 		row("EF.SOD of a length of 84 7FFFFFFF", "chip_read_failed:EF.SOD", "", lds.EFSOD.Path(), long(0x77, 0x7FFFFFFF)),
 		row("EF.CardAccess of a length of 84 FFFFFFFF", "pace_hidden:EF.CardAccess", "", lds.EFCardAccess.Path(), long(0x31, 0xFFFFFFFF)),
 		row("DG1 of a length of 88 octets", "chip_read_failed:DG1", "chip_read_failed", group(1), append([]byte{0x61, 0x88}, bytes.Repeat([]byte{0xFF}, 200)...)),
-		row("DG2 of indefinite length without an end", "chip_read_failed:DG2", "", group(2), append([]byte{0x75, 0x80}, bytes.Repeat([]byte{0x04, 0x7E}, 200_000)...)),
+		row("DG2 of indefinite length without an end", "chip_read_failed:DG2", "", group(2), append([]byte{0x75, 0x80}, bytes.Repeat([]byte{0x05, 0x00}, 600_000)...)),
 		row("EF.SOD of indefinite lengths within each other", "chip_read_failed:EF.SOD", "", lds.EFSOD.Path(), append([]byte{0x77, 0x80}, bytes.Repeat([]byte{0x30, 0x80}, 30_000)...)),
 	}
 }

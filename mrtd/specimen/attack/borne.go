@@ -2,6 +2,7 @@ package attack
 
 import (
 	"limen/mrtd/chipsim"
+	"limen/mrtd/ec"
 	"limen/mrtd/lds"
 	"limen/mrtd/specimen"
 )
@@ -14,6 +15,10 @@ func (s *scene) borne() []Attack {
 	row := func(name, has, note, why string, card func() Card) Attack {
 		return Attack{Name: name, Has: has, Reason: note, Stopped: why, Printed: s.lines, Card: card}
 	}
+	silent := s.proving()
+	silent.PACE = nil
+	unlisted := s.issue(s.state, silent) // a DG14 that does not repeat EF.CardAccess
+	own := chipsim.PACE{OID: ecdhGM + aes256, ParameterID: 40, Curve: otherGenerator(ec.ByName("P-256"))}
 	late := s.opened()
 	late.SignedAt = s.at.AddDate(-1, -6, 1)
 	backdated := s.issue(s.signer(s.old, specimen.SignerSpec{From: s.at.AddDate(-1, -6, 0), Until: s.at.AddDate(9, 0, 0)}), late)
@@ -23,6 +28,10 @@ func (s *scene) borne() []Attack {
 			chip(copyOf(plain, func(p *chipsim.Passport) { p.BAC = false }))),
 		row("PACE broken off by a middleman, BAC used", hasMiddle, "pace_failed_bac_used", "the middleman listens; what is signed cannot be changed, and the chip is proven as ever",
 			faulty(proving, chipsim.Faults{PACEFails: true})),
+		row("the middleman's domain parameters where DG14 speaks of no PACE", hasMiddle, "card_access_unconfirmed:EF.CardAccess", "as above; early passports by PACE do not repeat EF.CardAccess in DG14",
+			chip(copyOf(unlisted, func(p *chipsim.Passport) {
+				p.Files[lds.EFCardAccess.Path()], p.PACE = s.cardAccess(own), []chipsim.PACE{own}
+			}))),
 		row("EF.COM withheld", hasFiles, "com_absent", "nothing: EF.SOD is the list that counts, and the newer data structures have no EF.COM",
 			chip(copyOf(opened, func(p *chipsim.Passport) { delete(p.Files, lds.EFCOM.Path()) }))),
 		row("error said outside, success inside", hasMiddle, "", "nothing: the status word outside is nobody's word", answered(chip(opened), protected(0), func(_ int, b []byte) []byte {
