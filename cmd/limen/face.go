@@ -12,7 +12,8 @@ import (
 )
 
 type faceCommand struct {
-	Match faceMatch `cmd:"" help:"Compare the faces of two pictures (JPEG, JPEG 2000)."`
+	Match   faceMatch   `cmd:"" help:"Compare the faces of two pictures (JPEG, JPEG 2000)."`
+	Attacks faceAttacks `cmd:"" help:"Measure presentation attack detection on simulated prints, screens and cut-outs."`
 }
 
 type faceMatch struct {
