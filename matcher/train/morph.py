@@ -35,9 +35,9 @@ from london import Person  # noqa: E402
 from mix import SIDE, frame_points, from_lab, outline_mask, to_lab, upright  # noqa: E402
 from recognize import Recognizer  # noqa: E402
 
-PARTNERS = 4
+PARTNERS = 2
 PORTRAIT = (413, 531)
-STEP = 5  # warps are found on every fifth pixel and interpolated between
+STEP = 9  # warps are found on every ninth pixel and interpolated between
 
 
 def main():
@@ -52,6 +52,7 @@ def main():
     ids = sorted(os.path.basename(p)[:3] for p in glob.glob(os.path.join(args.london, "neutral_front", "*_03.jpg")))
     held = set(ids[4::5])
     recognizer = Recognizer(args.models)
+    cv2.setNumThreads(1)
     people, templates, rows = {}, {}, []
     for i in ids:
         p = Person(args.london, i)
@@ -129,7 +130,7 @@ def crop(picture):
 
 def write(path, picture, most):
     picture = picture.clip(0, 255).astype(np.uint8)
-    for quality in range(94, 40, -2):
+    for quality in range(92, 40, -4):
         ok, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
         if ok and len(data) <= most:
             with open(path, "wb") as f:
