@@ -19,6 +19,9 @@ const gridSide = 64
 // The blocks of JPEG, 8 pixels a side, make peaks of their own on the two
 // axes at multiples of 1/8, which are left out.
 func gridPeak(y []uint8, stride, width, height int, box matcher.Box) float64 {
+	if !(box.Side() >= gridSide && math.Abs(box.X) < 1e5 && math.Abs(box.Y) < 1e5) { // not NaN, and within reason
+		return 0
+	}
 	side := int(min(box.Side(), 4*gridSide)) / (gridSide / 2) * (gridSide / 2)
 	x0, y0 := int(box.X+box.W/2)-side/2, int(box.Y+box.H/2)-side/2
 	power := make([]float64, gridSide*gridSide)
