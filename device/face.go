@@ -14,16 +14,18 @@ import (
 	"limen/capture/portrait"
 	"limen/matcher"
 	"limen/matcher/catalog"
+	"limen/matcher/spoof"
 )
 
 // faceCamera implements limen.FaceCamera: frames of the camera's hub, judged
 // by the face engine.
 type faceCamera struct {
-	hub    *capture.Hub
-	engine matcher.Engine
-	limits matcher.Limits
-	model  comparisonModel
-	broken error // why there is no engine: an Unable
+	hub     *capture.Hub
+	engine  matcher.Engine
+	network spoof.Network // nil without presentation attack networks
+	limits  matcher.Limits
+	model   comparisonModel
+	broken  error // why there is no engine: an Unable
 }
 
 // comparisonModel is what judges, as the catalog knows it.
@@ -50,7 +52,12 @@ func (f *faceCamera) Capture(ctx context.Context) (limen.LiveFace, error) {
 	limits.Since = time.Now()
 	frames, cancel := f.hub.Subscribe()
 	defer cancel()
-	sample, err := matcher.Collect(ctx, frames, f.engine, limits)
+	watch := spoof.NewWatch(f.engine, f.network)
+	defer watch.Close()
+	sample, err := matcher.Collect(ctx, frames, watch, limits)
+	if err == nil && sample.Good() {
+		err = watch.Follow(ctx, frames) // motion takes longer to show than a face
+	}
 	if err != nil {
 		sample.Release()
 		return nil, cameraAway(err)
@@ -60,7 +67,7 @@ func (f *faceCamera) Capture(ctx context.Context) (limen.LiveFace, error) {
 		sample.Release()
 		return nil, cameraAway(s.Reason)
 	}
-	live := &liveFace{camera: f, sample: sample, best: sample.Image()}
+	live := &liveFace{camera: f, sample: sample, best: sample.Image(), presentation: watch.Judge()}
 	for _, r := range sample.Reasons {
 		live.reasons = append(live.reasons, limen.Reason{Code: limen.ReasonCode(r)})
 	}
@@ -87,6 +94,8 @@ type liveFace struct {
 	sample  matcher.Sample
 	best    image.Image
 	reasons []limen.Reason
+
+	presentation spoof.Judgement
 }
 
 func (l *liveFace) Best() image.Image       { return l.best }

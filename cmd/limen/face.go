@@ -12,7 +12,9 @@ import (
 )
 
 type faceCommand struct {
-	Match faceMatch `cmd:"" help:"Compare the faces of two pictures (JPEG, JPEG 2000)."`
+	Match   faceMatch   `cmd:"" help:"Compare the faces of two pictures (JPEG, JPEG 2000)."`
+	Attacks faceAttacks `cmd:"" help:"Measure presentation attack detection on simulated prints, screens and cut-outs."`
+	Morphs  faceMorphs  `cmd:"" help:"Measure morph detection on pictures that matcher/train/morph.py made."`
 }
 
 type faceMatch struct {
