@@ -67,6 +67,20 @@ type LiveFace interface {
 	Close()
 }
 
+// PresentationJudge is a LiveFace that was also watched for a presentation
+// attack (ISO/IEC 30107-3).
+type PresentationJudge interface {
+	// Presentation is Passed, Failed or NotPerformed, with why it did not pass.
+	Presentation() (Status, []Reason)
+}
+
+// MorphJudge is a LiveFace that can also tell whether a portrait it matches is
+// a morph, which would match somebody else as well (ISO/IEC 20059).
+type MorphJudge interface {
+	// Morph is Passed, Failed or NotPerformed, with why it did not pass.
+	Morph(ctx context.Context, portrait image.Image) (Status, []Reason)
+}
+
 // Comparison is a similarity with what is needed to judge it.
 type Comparison struct {
 	Score     float64 `json:"score" cbor:"1,keyasint"`

@@ -14,16 +14,18 @@ import (
 	"limen/capture/portrait"
 	"limen/matcher"
 	"limen/matcher/catalog"
+	"limen/matcher/spoof"
 )
 
 // faceCamera implements limen.FaceCamera: frames of the camera's hub, judged
 // by the face engine.
 type faceCamera struct {
-	hub    *capture.Hub
-	engine matcher.Engine
-	limits matcher.Limits
-	model  comparisonModel
-	broken error // why there is no engine: an Unable
+	hub     *capture.Hub
+	engine  matcher.Engine
+	network spoof.Network // nil without presentation attack networks
+	limits  matcher.Limits
+	model   comparisonModel
+	broken  error // why there is no engine: an Unable
 }
 
 // comparisonModel is what judges, as the catalog knows it.
@@ -59,7 +61,12 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 	limits.Guide = func(g matcher.Guidance) { tell(limen.Guidance(g)) }
 	frames, cancel := f.hub.Subscribe()
 	defer cancel()
-	sample, err := matcher.Collect(ctx, frames, f.engine, limits)
+	watch := spoof.NewWatch(f.engine, f.network)
+	defer watch.Close()
+	sample, err := matcher.Collect(ctx, frames, watch, limits)
+	if err == nil && sample.Good() {
+		err = watch.Follow(ctx, frames) // motion takes longer to show than a face
+	}
 	if err != nil {
 		sample.Release()
 		return nil, cameraAway(err)
@@ -69,7 +76,7 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 		sample.Release()
 		return nil, cameraAway(s.Reason)
 	}
-	live := &liveFace{camera: f, sample: sample, best: sample.Image(), tell: limits.Guide}
+	live := &liveFace{camera: f, sample: sample, best: sample.Image(), tell: limits.Guide, presentation: watch.Judge()}
 	if deadline, ok := ctx.Deadline(); ok {
 		live.left = deadline.Sub(began) - time.Since(began)
 	}
@@ -101,6 +108,8 @@ type liveFace struct {
 	reasons []limen.Reason
 	tell    func(matcher.Guidance)
 	left    time.Duration // of the time for looking, for a comparison that is not clear
+
+	presentation spoof.Judgement
 }
 
 func (l *liveFace) Best() image.Image       { return l.best }

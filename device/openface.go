@@ -45,6 +45,7 @@ func (a *Appliance) openFace() {
 			a.parts.Log.Error("face engine", "error", err)
 		}
 	}
+	a.openPAD()
 	grade := model.grade
 	if grade != string(catalog.Operational) {
 		grade += "; not fit to admit anybody at a border"

@@ -13,8 +13,10 @@ import (
 )
 
 type faceCommand struct {
-	Match faceMatch `cmd:"" help:"Compare the faces of two pictures (JPEG, JPEG 2000)."`
-	Eval  faceEval  `cmd:"" help:"Measure a recogniser's error rates on pictures."`
+	Match   faceMatch   `cmd:"" help:"Compare the faces of two pictures (JPEG, JPEG 2000)."`
+	Eval    faceEval    `cmd:"" help:"Measure a recogniser's error rates on pictures."`
+	Attacks faceAttacks `cmd:"" help:"Measure presentation attack detection on simulated prints, screens and cut-outs."`
+	Morphs  faceMorphs  `cmd:"" help:"Measure morph detection on pictures that matcher/train/morph.py made."`
 }
 
 type faceMatch struct {

@@ -128,7 +128,7 @@ var groups = []group{
 	{"document", []limen.CheckName{limen.CheckMRZ, limen.CheckEligibility, limen.CheckExpiry}},
 	{"chip", []limen.CheckName{limen.CheckChipAccess, limen.CheckChipRead, limen.CheckSODSignature, limen.CheckCSCAChain, limen.CheckIssuer,
 		limen.CheckDGHash, limen.CheckCOM, limen.CheckCardAccess, limen.CheckMRZChip, limen.CheckChipGenuine}},
-	{"face", []limen.CheckName{limen.CheckFace, limen.CheckFaceAlive, limen.CheckPortrait, limen.CheckFaceMatch}},
+	{"face", []limen.CheckName{limen.CheckFace, limen.CheckFaceAlive, limen.CheckPortrait, limen.CheckFaceMatch, limen.CheckFaceMorph}},
 	{"lookup", []limen.CheckName{limen.CheckLookup, limen.CheckHistory}},
 	{"record", []limen.CheckName{limen.CheckCompleted, limen.CheckRecord}},
 }

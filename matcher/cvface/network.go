@@ -42,6 +42,8 @@ func openNetwork(m catalog.Model, kind catalog.Kind) (network, error) {
 		for i, p := range m.Align {
 			n.align[i] = matcher.Point{X: p[0] * float64(m.Input.Width), Y: p[1] * float64(m.Input.Height)}
 		}
+	case kind == catalog.Spoof && m.Output.Length > 1 && m.Crop > 0:
+		outputs = []output{{"", m.Output.Length}}
 	default:
 		return network{}, fmt.Errorf("%w: %s: the entry of %s does not say how to read it", ErrModel, kind, m.Name)
 	}
@@ -60,11 +62,14 @@ func openNetwork(m catalog.Model, kind catalog.Kind) (network, error) {
 func (n network) size() image.Point { return image.Pt(n.entry.Input.Width, n.entry.Input.Height) }
 
 // blob is a BGR picture as the network takes it, in the picture's own size.
-// OpenCV subtracts means in the order of the channels that go in.
-func (n network) blob(bgr gocv.Mat) gocv.Mat {
+func (n network) blob(bgr gocv.Mat) gocv.Mat { return n.blobOf(bgr, image.Pt(bgr.Cols(), bgr.Rows())) }
+
+// blobOf is blob in another size. OpenCV subtracts means in the order of the
+// channels that go in.
+func (n network) blobOf(bgr gocv.Mat, size image.Point) gocv.Mat {
 	in := n.entry.Input
 	mean := gocv.NewScalar(in.Mean[0], in.Mean[1], in.Mean[2], 0)
-	return gocv.BlobFromImage(bgr, in.Scale, image.Pt(bgr.Cols(), bgr.Rows()), mean, in.Color == "RGB", false)
+	return gocv.BlobFromImage(bgr, in.Scale, size, mean, in.Color == "RGB", false)
 }
 
 // output is a network's output: its name and how many numbers it holds. The

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"limen"
+	"limen/cmd/internal/demo/faces"
 	"limen/mrtd/mrz"
 )
 
@@ -31,6 +32,15 @@ const (
 	OnePerson Scene = ""
 	Nobody    Scene = "nobody"
 	TwoPeople Scene = "two_people"
+
+	Glasses    Scene = "glasses"     // drawn on the live face
+	DimLight   Scene = "dim_light"   // half the lamps are out
+	SlightTurn Scene = "slight_turn" // the head is turned by about ten degrees
+
+	// Attacks: another person holds up the holder's picture, which is digitally
+	// simulated (hw/sim/camera).
+	PrintHeld  Scene = "print"
+	ScreenHeld Scene = "screen"
 )
 
 // Document is the specimen: format, access protocols, and its holder.
@@ -126,6 +136,19 @@ func Travellers() []Traveller {
 		{Name: "document slipped while it was read", Face: "traveller-07", Wrong: Wrong{SlipsAfter: 16}, Expect: admit(),
 			Document: Document{Format: TD3, Number: "UT0000021", Surname: "SPECIMEN", Given: "TWENTY ONE", Sex: "M", Birth: "1980-09-12", Access: PACE}},
 
+		{Name: "with glasses that the portrait does not have", Face: "traveller-02", Live: Live{Scene: Glasses}, Expect: admit(),
+			Document: Document{Format: TD3, Number: "UT0000025", Surname: "SPECIMEN", Given: "TWENTY FIVE", Sex: "F", Birth: "1968-04-25", Access: PACE}},
+		{Name: "in dim light", Face: "traveller-07", Live: Live{Scene: DimLight}, Expect: admit(),
+			Document: Document{Format: TD3, Number: "UT0000026", Surname: "SPECIMEN", Given: "TWENTY SIX", Sex: "M", Birth: "1980-09-12", Access: PACE}},
+		{Name: "slightly turned", Face: "traveller-05", Live: Live{Scene: SlightTurn}, Expect: admit(),
+			Document: Document{Format: TD3, Number: "UT0000027", Surname: "SPECIMEN", Given: "TWENTY SEVEN", Sex: "F", Birth: "1988-10-13", Access: PACE}},
+
+		{Name: "holds up a print of the holder", Face: "traveller-09", Live: Live{Scene: PrintHeld}, Expect: refer("presentation_attack_suspected"),
+			Document: Document{Format: TD3, Number: "UT0000028", Surname: "SPECIMEN", Given: "TWENTY EIGHT", Sex: "M", Birth: "1983-09-30", Access: PACE}},
+		{Name: "holds up a screen that shows the holder", Face: "traveller-12", Live: Live{Scene: ScreenHeld}, Expect: refer("presentation_attack_suspected"),
+			Document: Document{Format: TD3, Number: "UT0000029", Surname: "SPECIMEN", Given: "TWENTY NINE", Sex: "M", Birth: "1984-04-07", Access: PACE}},
+		{Name: "the portrait is a morph", Face: faces.Morph, Live: Live{Face: faces.MorphedWith}, Expect: refer("morph_suspected"),
+			Document: Document{Format: TD3, Number: "UT0000030", Surname: "SPECIMEN", Given: "THIRTY", Sex: "M", Birth: "1978-01-04", Access: PACE}},
 		{Name: "copy of a chip", Face: "traveller-05", Wrong: Wrong{Copied: true}, Expect: refer("chip_authentication_failed"),
 			Document: Document{Format: TD3, Number: "UT0000022", Surname: "SPECIMEN", Given: "TWENTY TWO", Sex: "F", Birth: "1988-10-13", Access: PACE}},
 		{Name: "copy of an older chip", Face: "traveller-06", Wrong: Wrong{Copied: true}, Expect: refer("active_authentication_failed", "pace_not_offered"),
