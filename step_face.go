@@ -46,7 +46,6 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	case err != nil:
 		return done(notPerformed(CheckFace, reasonOf(err, CameraAway)))
 	}
-	alive = judgePresentation(face)
 	if best := face.Best(); best != nil {
 		in.observe(Event{Step: StepFace, Live: best})
 	}
@@ -54,7 +53,7 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 		face.Close()
 		return done(fail(CheckFace, why...))
 	}
-	out.face = face
+	out.face, alive = face, judgePresentation(face)
 	return done(pass(CheckFace))
 }
 

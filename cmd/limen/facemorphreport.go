@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"limen"
@@ -18,7 +18,11 @@ type curve struct {
 	morphs, bonaFide []float64
 }
 
-func roundTo(v, step float64) float64 { return math.Round(v/step) * step }
+// roundTo rounds to so many digits behind the point, exactly as they print.
+func roundTo(v float64, digits int) float64 {
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'f', digits, 64), 64)
+	return r
+}
 
 // measure holds the held-out people's portraits against both classifiers.
 func measure(rows []morphRow, d, single morph.Classifier, model limen.Comparison) (morphReport, error) {

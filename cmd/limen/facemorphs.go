@@ -200,9 +200,9 @@ func fitOne(examples []morph.Example) (morph.Classifier, error) {
 	c, err := morph.Fit(examples, morphDecay, morphSteps)
 	c.Threshold = morph.ThresholdAt(bonaFide, morphReject)
 	for i, w := range c.Weights { // four digits say all that so few examples can
-		c.Weights[i] = roundTo(w, 1e-4)
+		c.Weights[i] = roundTo(w, 4)
 	}
-	c.Bias, c.Threshold = roundTo(c.Bias, 1e-4), max(roundTo(c.Threshold, 1e-4), 1e-4)
+	c.Bias, c.Threshold = roundTo(c.Bias, 4), max(roundTo(c.Threshold, 4), 1e-4)
 	return c, err
 }
 
