@@ -28,11 +28,15 @@ type faceMorphs struct {
 	JSON bool    `name:"json" help:"Print the report as JSON."`
 }
 
+// liveKinds are the pictures of a live face: the photograph, and altered ones.
+var liveKinds = []string{"", "-glasses", "-gate", "-gate-glasses"}
+
 // morphRow is one portrait with the live faces it is held against.
 type morphRow struct {
 	kind, split  string
-	differential [][]float64 // features against each live face: a's, then b's
+	differential [][]float64 // features against each live face: a's, then b's, plain pictures first
 	scores       []float64   // of the recogniser, against each
+	plain        int         // how many of them are of plain live pictures
 	single       []float64
 }
 
@@ -102,17 +106,23 @@ func (c *faceMorphs) read(con *cli.Console, engine matcher.Engine) ([]morphRow, 
 			return nil, err
 		}
 		row := morphRow{kind: l[1], split: l[2], single: morph.Single(img, face)}
-		for _, id := range l[3:] {
-			if id == "" {
-				continue
-			}
-			if live[id] == nil {
-				if live[id], _, _, err = describeFile(con, engine, filepath.Join(c.Dir, "live-"+filepath.Base(id)+".jpg")); err != nil {
-					return nil, err
+		for k, alteration := range liveKinds {
+			for _, id := range l[3:] {
+				if id == "" {
+					continue
+				}
+				name := "live-" + filepath.Base(id) + alteration + ".jpg"
+				if _, known := live[name]; !known {
+					if live[name], _, _, err = describeFile(con, engine, filepath.Join(c.Dir, name)); err != nil {
+						return nil, err
+					}
+				}
+				row.differential = append(row.differential, morph.Features(portrait, live[name]))
+				row.scores = append(row.scores, matcher.Cosine(portrait, live[name]))
+				if k == 0 {
+					row.plain++
 				}
 			}
-			row.differential = append(row.differential, morph.Features(portrait, live[id]))
-			row.scores = append(row.scores, matcher.Cosine(portrait, live[id]))
 		}
 		rows = append(rows, row)
 		fmt.Fprintf(con.Errors, "\r%d portraits described", len(rows))
@@ -228,6 +238,7 @@ type morphMethod struct {
 	Accepted         proportion.Rate `json:"accepted"`
 	AcceptedMatching proportion.Rate `json:"accepted_matching"`
 	AcceptedSingle   proportion.Rate `json:"accepted_single"`
+	AcceptedAltered  proportion.Rate `json:"accepted_altered"` // of those that match an altered live picture
 }
 
 // morphReport is the measurement on the held-out people.
@@ -236,6 +247,7 @@ type morphReport struct {
 	Threshold  float64         `json:"threshold"`
 	BonaFide   int             `json:"bona_fide"`
 	Rejected   proportion.Rate `json:"bona_fide_rejected"` // BSCER, differential
+	Altered    proportion.Rate `json:"bona_fide_rejected_altered"`
 	RejectedBy proportion.Rate `json:"bona_fide_rejected_single"`
 	Methods    []morphMethod   `json:"methods"`
 	curves     []curve
