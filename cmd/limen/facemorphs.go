@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"io"
 	"os"
 	"path/filepath"
@@ -101,7 +102,7 @@ func (c *faceMorphs) read(con *cli.Console, engine matcher.Engine) ([]morphRow, 
 		if err != nil || len(l) != 5 {
 			return nil, fmt.Errorf("the list of morphs: want file, kind, split, a and b: %w", errors.Join(err))
 		}
-		portrait, img, face, err := describeFile(con, engine, filepath.Join(c.Dir, filepath.Base(l[0])))
+		portrait, img, face, err := describeFile(engine, filepath.Join(c.Dir, filepath.Base(l[0])))
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +114,7 @@ func (c *faceMorphs) read(con *cli.Console, engine matcher.Engine) ([]morphRow, 
 				}
 				name := "live-" + filepath.Base(id) + alteration + ".jpg"
 				if _, known := live[name]; !known {
-					if live[name], _, _, err = describeFile(con, engine, filepath.Join(c.Dir, name)); err != nil {
+					if live[name], _, _, err = describeFile(engine, filepath.Join(c.Dir, name)); err != nil {
 						return nil, err
 					}
 				}
@@ -129,10 +130,16 @@ func (c *faceMorphs) read(con *cli.Console, engine matcher.Engine) ([]morphRow, 
 	}
 }
 
-func describeFile(con *cli.Console, engine matcher.Engine, path string) (matcher.Template, image.Image, matcher.Face, error) {
-	img, err := openPicture(con, path)
+// describeFile decodes in this process: the pictures are morph.py's own.
+func describeFile(engine matcher.Engine, path string) (matcher.Template, image.Image, matcher.Face, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, matcher.Face{}, err
+		return nil, nil, matcher.Face{}, fmt.Errorf("cannot open the picture: %w", err)
+	}
+	defer f.Close()
+	img, err := jpeg.Decode(io.LimitReader(f, 4<<20))
+	if err != nil {
+		return nil, nil, matcher.Face{}, fmt.Errorf("%s: %w", path, err)
 	}
 	faces, err := engine.Detect(img)
 	if err != nil {
