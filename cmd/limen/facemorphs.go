@@ -157,7 +157,7 @@ func describeFile(engine matcher.Engine, path string) (matcher.Template, image.I
 // threshold.
 const (
 	morphDecay  = 0.02
-	morphSteps  = 3000
+	morphSteps  = 500
 	morphReject = 0.02
 )
 
