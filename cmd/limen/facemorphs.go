@@ -165,24 +165,26 @@ const (
 // that each fifth of the rows got from a classifier trained on the others.
 func (c *faceMorphs) fit(con *cli.Console, rows []morphRow, model limen.Comparison) error {
 	var both, single []morph.Example
-	for _, r := range rows {
+	var portraits []int // of each comparison
+	for i, r := range rows {
 		if r.split != "train" {
 			continue
 		}
 		for _, f := range r.differential {
 			both = append(both, morph.Example{Features: f, Morph: r.morph()})
+			portraits = append(portraits, i)
 		}
 		single = append(single, morph.Example{Features: r.single, Morph: r.morph()})
 	}
 	recipe := fmt.Sprintf("morph.py on the London training people; %%d examples, decay %g, %d steps; threshold at %g of bona fide rejected, five-fold", morphDecay, morphSteps, morphReject)
 	var out morph.Classifiers
-	d, err := fitOne(both)
+	d, err := fitOne(both, portraits)
 	if err != nil {
 		return err
 	}
 	d.Recogniser, d.Recipe = model.Model, fmt.Sprintf(recipe, len(both))
 	out.Differential = []morph.Classifier{d}
-	if out.Single, err = fitOne(single); err != nil {
+	if out.Single, err = fitOne(single, nil); err != nil {
 		return err
 	}
 	out.Single.Recipe = fmt.Sprintf(recipe, len(single))
@@ -193,12 +195,19 @@ func (c *faceMorphs) fit(con *cli.Console, rows []morphRow, model limen.Comparis
 	return err
 }
 
-func fitOne(examples []morph.Example) (morph.Classifier, error) {
+// fitOne trains one classifier. portraits says whose example each is, so that
+// nobody's bona fide portrait is scored by a classifier that saw it; nil where
+// every example is a portrait of its own.
+func fitOne(examples []morph.Example, portraits []int) (morph.Classifier, error) {
 	var bonaFide []float64
 	for fold := range 5 {
 		var rest, left []morph.Example
 		for i, e := range examples {
-			if i%5 == fold {
+			at := i
+			if portraits != nil {
+				at = portraits[i]
+			}
+			if at%5 == fold {
 				left = append(left, e)
 			} else {
 				rest = append(rest, e)
