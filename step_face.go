@@ -46,7 +46,6 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	case err != nil:
 		return done(notPerformed(CheckFace, reasonOf(err, CameraAway)))
 	}
-	alive = judgePresentation(face)
 	if best := face.Best(); best != nil {
 		in.observe(Event{Step: StepFace, Live: best})
 	}
@@ -54,7 +53,7 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 		face.Close()
 		return done(fail(CheckFace, why...))
 	}
-	out.face = face
+	out.face, alive = face, judgePresentation(face)
 	return done(pass(CheckFace))
 }
 
@@ -210,10 +209,14 @@ func (in *Inspection) matchFace(ctx context.Context, proof authenticity, p portr
 }
 
 // judgeMorph asks whether a portrait that the live face matches is one person's
-// alone: one that it does not match is refused without.
+// alone: one that it does not match is refused without, and what is no live
+// face says nothing.
 func judgeMorph(ctx context.Context, match Check, p portrait, live liveFace) Check {
 	if match.Status != Passed {
 		return needs(CheckFaceMorph, CheckFaceMatch)
+	}
+	if live.status(CheckFaceAlive, "") == Failed {
+		return needs(CheckFaceMorph, CheckFaceAlive)
 	}
 	judge, ok := live.face.(MorphJudge)
 	if !ok {

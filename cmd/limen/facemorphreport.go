@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"limen"
@@ -18,77 +18,103 @@ type curve struct {
 	morphs, bonaFide []float64
 }
 
-func roundTo(v, step float64) float64 { return math.Round(v/step) * step }
+// roundTo rounds to so many digits behind the point, exactly as they print.
+func roundTo(v float64, digits int) float64 {
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'f', digits, 64), 64)
+	return r
+}
+
+// tally counts one kind's held-out portraits.
+type tally struct {
+	portraits, either, both    int // morphs, and those that match a contributor's plain picture, or both
+	pairs, accepted            int // comparisons with plain live pictures, and those taken for bona fide
+	matching, matchingAccepted int // … of those that match
+	altered, alteredAccepted   int // comparisons with altered live pictures that match
+	singleAccepted             int // portraits that the single-image cues take for bona fide
+	scores                     []float64
+}
+
+func count(rows []morphRow, kind string, d, single morph.Classifier, threshold float64) (t tally, err error) {
+	for _, row := range rows {
+		if row.split != "test" || row.kind != kind {
+			continue
+		}
+		t.portraits++
+		matches := 0
+		for i, f := range row.differential {
+			s, err := d.Score(f)
+			if err != nil {
+				return t, err
+			}
+			match, accepted := row.scores[i] >= threshold, !d.Suspected(s)
+			if i >= row.plain {
+				if match {
+					t.altered++
+					t.alteredAccepted += one(accepted)
+				}
+				continue
+			}
+			t.scores = append(t.scores, s)
+			t.pairs++
+			t.accepted += one(accepted)
+			if match {
+				matches++
+				t.matching++
+				t.matchingAccepted += one(accepted)
+			}
+		}
+		t.either += one(matches > 0)
+		t.both += one(matches == row.plain)
+		s, err := single.Score(row.single)
+		if err != nil {
+			return t, err
+		}
+		t.singleAccepted += one(!single.Suspected(s))
+	}
+	return t, nil
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 // measure holds the held-out people's portraits against both classifiers.
 func measure(rows []morphRow, d, single morph.Classifier, model limen.Comparison) (morphReport, error) {
 	r := morphReport{Model: model.Model, Threshold: model.Threshold}
-	var bona []float64
-	tally := func(kind string) (m morphMethod, scores []float64, rejected, rejectedSingle, n int, err error) {
-		var either, both, morphs, accepted, pairs, acceptedMatching, matching, acceptedSingle int
-		for _, row := range rows {
-			if row.split != "test" || row.kind != kind {
-				continue
-			}
-			morphs++
-			matches := 0
-			for i, f := range row.differential {
-				s, err := d.Score(f)
-				if err != nil {
-					return m, nil, 0, 0, 0, err
-				}
-				scores = append(scores, s)
-				pairs++
-				match := row.scores[i] >= model.Threshold
-				if match {
-					matches, matching = matches+1, matching+1
-				}
-				if !d.Suspected(s) {
-					accepted++
-					if match {
-						acceptedMatching++
-					}
-				}
-			}
-			if matches > 0 {
-				either++
-			}
-			if matches == len(row.differential) {
-				both++
-			}
-			s, err := single.Score(row.single)
-			if err != nil {
-				return m, nil, 0, 0, 0, err
-			}
-			if !single.Suspected(s) {
-				acceptedSingle++
-			}
-		}
-		m = morphMethod{kind, [2]proportion.Rate{proportion.Of(either, morphs), proportion.Of(both, morphs)},
-			proportion.Of(accepted, pairs), proportion.Of(acceptedMatching, matching), proportion.Of(acceptedSingle, morphs)}
-		return m, scores, pairs - accepted, morphs - acceptedSingle, morphs, nil
-	}
-	_, bona, rejected, rejectedSingle, n, err := tally("bona_fide")
+	bona, err := count(rows, "bona_fide", d, single, model.Threshold)
 	if err != nil {
 		return r, err
 	}
-	r.BonaFide, r.Rejected, r.RejectedBy = n, proportion.Of(rejected, n), proportion.Of(rejectedSingle, n)
+	r.BonaFide = bona.portraits
+	r.Rejected = proportion.Of(bona.pairs-bona.accepted, bona.pairs)
+	r.Altered = proportion.Of(bona.altered-bona.alteredAccepted, bona.altered)
+	r.RejectedBy = proportion.Of(bona.portraits-bona.singleAccepted, bona.portraits)
 	for _, kind := range morphKinds(rows) {
-		m, scores, _, _, _, err := tally(kind)
+		t, err := count(rows, kind, d, single, model.Threshold)
 		if err != nil {
 			return r, err
 		}
-		r.Methods = append(r.Methods, m)
-		r.curves = append(r.curves, curve{kind, scores, bona})
+		r.Methods = append(r.Methods, morphMethod{
+			Kind:             kind,
+			MAP:              [2]proportion.Rate{proportion.Of(t.either, t.portraits), proportion.Of(t.both, t.portraits)},
+			Accepted:         proportion.Of(t.accepted, t.pairs),
+			AcceptedMatching: proportion.Of(t.matchingAccepted, t.matching),
+			AcceptedSingle:   proportion.Of(t.singleAccepted, t.portraits),
+			AcceptedAltered:  proportion.Of(t.alteredAccepted, t.altered),
+		})
+		r.curves = append(r.curves, curve{kind, t.scores, bona.scores})
 	}
 	return r, nil
 }
 
 func (r morphReport) print(con *cli.Console) {
-	con.Printf("%s at %.2f\nbona fide rejected: differential %s; single image %s\n", r.Model, r.Threshold, r.Rejected, r.RejectedBy)
+	con.Printf("%s at %.2f\nbona fide rejected: differential %s, with altered live pictures %s; single image %s\n", r.Model, r.Threshold, r.Rejected, r.Altered, r.RejectedBy)
 	for _, m := range r.Methods {
-		con.Printf("%s: MAP either %s, both %s\n  accepted: differential %s, of those that match %s; single image %s\n",
-			m.Kind, m.MAP[0], m.MAP[1], m.Accepted, m.AcceptedMatching, m.AcceptedSingle)
+		con.Printf("%s: MAP either %s, both %s\n  accepted: differential %s, of those that match %s, with altered live pictures %s; single image %s\n",
+			m.Kind, m.MAP[0], m.MAP[1], m.Accepted, m.AcceptedMatching, m.AcceptedAltered, m.AcceptedSingle)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"io"
 	"os"
 	"path/filepath"
@@ -28,11 +29,15 @@ type faceMorphs struct {
 	JSON bool    `name:"json" help:"Print the report as JSON."`
 }
 
+// liveKinds are the pictures of a live face: the photograph, and altered ones.
+var liveKinds = []string{"", "-glasses", "-gate", "-gate-glasses"}
+
 // morphRow is one portrait with the live faces it is held against.
 type morphRow struct {
 	kind, split  string
-	differential [][]float64 // features against each live face: a's, then b's
+	differential [][]float64 // features against each live face: a's, then b's, plain pictures first
 	scores       []float64   // of the recogniser, against each
+	plain        int         // how many of them are of plain live pictures
 	single       []float64
 }
 
@@ -97,32 +102,44 @@ func (c *faceMorphs) read(con *cli.Console, engine matcher.Engine) ([]morphRow, 
 		if err != nil || len(l) != 5 {
 			return nil, fmt.Errorf("the list of morphs: want file, kind, split, a and b: %w", errors.Join(err))
 		}
-		portrait, img, face, err := describeFile(con, engine, filepath.Join(c.Dir, filepath.Base(l[0])))
+		portrait, img, face, err := describeFile(engine, filepath.Join(c.Dir, filepath.Base(l[0])))
 		if err != nil {
 			return nil, err
 		}
 		row := morphRow{kind: l[1], split: l[2], single: morph.Single(img, face)}
-		for _, id := range l[3:] {
-			if id == "" {
-				continue
-			}
-			if live[id] == nil {
-				if live[id], _, _, err = describeFile(con, engine, filepath.Join(c.Dir, "live-"+filepath.Base(id)+".jpg")); err != nil {
-					return nil, err
+		for k, alteration := range liveKinds {
+			for _, id := range l[3:] {
+				if id == "" {
+					continue
+				}
+				name := "live-" + filepath.Base(id) + alteration + ".jpg"
+				if _, known := live[name]; !known {
+					if live[name], _, _, err = describeFile(engine, filepath.Join(c.Dir, name)); err != nil {
+						return nil, err
+					}
+				}
+				row.differential = append(row.differential, morph.Features(portrait, live[name]))
+				row.scores = append(row.scores, matcher.Cosine(portrait, live[name]))
+				if k == 0 {
+					row.plain++
 				}
 			}
-			row.differential = append(row.differential, morph.Features(portrait, live[id]))
-			row.scores = append(row.scores, matcher.Cosine(portrait, live[id]))
 		}
 		rows = append(rows, row)
 		fmt.Fprintf(con.Errors, "\r%d portraits described", len(rows))
 	}
 }
 
-func describeFile(con *cli.Console, engine matcher.Engine, path string) (matcher.Template, image.Image, matcher.Face, error) {
-	img, err := openPicture(con, path)
+// describeFile decodes in this process: the pictures are morph.py's own.
+func describeFile(engine matcher.Engine, path string) (matcher.Template, image.Image, matcher.Face, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, matcher.Face{}, err
+		return nil, nil, matcher.Face{}, fmt.Errorf("cannot open the picture: %w", err)
+	}
+	defer f.Close()
+	img, err := jpeg.Decode(io.LimitReader(f, 4<<20))
+	if err != nil {
+		return nil, nil, matcher.Face{}, fmt.Errorf("%s: %w", path, err)
 	}
 	faces, err := engine.Detect(img)
 	if err != nil {
@@ -140,7 +157,7 @@ func describeFile(con *cli.Console, engine matcher.Engine, path string) (matcher
 // threshold.
 const (
 	morphDecay  = 0.02
-	morphSteps  = 3000
+	morphSteps  = 500
 	morphReject = 0.02
 )
 
@@ -148,24 +165,26 @@ const (
 // that each fifth of the rows got from a classifier trained on the others.
 func (c *faceMorphs) fit(con *cli.Console, rows []morphRow, model limen.Comparison) error {
 	var both, single []morph.Example
-	for _, r := range rows {
+	var portraits []int // of each comparison
+	for i, r := range rows {
 		if r.split != "train" {
 			continue
 		}
 		for _, f := range r.differential {
 			both = append(both, morph.Example{Features: f, Morph: r.morph()})
+			portraits = append(portraits, i)
 		}
 		single = append(single, morph.Example{Features: r.single, Morph: r.morph()})
 	}
 	recipe := fmt.Sprintf("morph.py on the London training people; %%d examples, decay %g, %d steps; threshold at %g of bona fide rejected, five-fold", morphDecay, morphSteps, morphReject)
 	var out morph.Classifiers
-	d, err := fitOne(both)
+	d, err := fitOne(both, portraits)
 	if err != nil {
 		return err
 	}
 	d.Recogniser, d.Recipe = model.Model, fmt.Sprintf(recipe, len(both))
 	out.Differential = []morph.Classifier{d}
-	if out.Single, err = fitOne(single); err != nil {
+	if out.Single, err = fitOne(single, nil); err != nil {
 		return err
 	}
 	out.Single.Recipe = fmt.Sprintf(recipe, len(single))
@@ -176,12 +195,19 @@ func (c *faceMorphs) fit(con *cli.Console, rows []morphRow, model limen.Comparis
 	return err
 }
 
-func fitOne(examples []morph.Example) (morph.Classifier, error) {
+// fitOne trains one classifier. portraits says whose example each is, so that
+// nobody's bona fide portrait is scored by a classifier that saw it; nil where
+// every example is a portrait of its own.
+func fitOne(examples []morph.Example, portraits []int) (morph.Classifier, error) {
 	var bonaFide []float64
 	for fold := range 5 {
 		var rest, left []morph.Example
 		for i, e := range examples {
-			if i%5 == fold {
+			at := i
+			if portraits != nil {
+				at = portraits[i]
+			}
+			if at%5 == fold {
 				left = append(left, e)
 			} else {
 				rest = append(rest, e)
@@ -200,9 +226,9 @@ func fitOne(examples []morph.Example) (morph.Classifier, error) {
 	c, err := morph.Fit(examples, morphDecay, morphSteps)
 	c.Threshold = morph.ThresholdAt(bonaFide, morphReject)
 	for i, w := range c.Weights { // four digits say all that so few examples can
-		c.Weights[i] = roundTo(w, 1e-4)
+		c.Weights[i] = roundTo(w, 4)
 	}
-	c.Bias, c.Threshold = roundTo(c.Bias, 1e-4), max(roundTo(c.Threshold, 1e-4), 1e-4)
+	c.Bias, c.Threshold = roundTo(c.Bias, 4), max(roundTo(c.Threshold, 4), 1e-4)
 	return c, err
 }
 
@@ -228,6 +254,7 @@ type morphMethod struct {
 	Accepted         proportion.Rate `json:"accepted"`
 	AcceptedMatching proportion.Rate `json:"accepted_matching"`
 	AcceptedSingle   proportion.Rate `json:"accepted_single"`
+	AcceptedAltered  proportion.Rate `json:"accepted_altered"` // of those that match an altered live picture
 }
 
 // morphReport is the measurement on the held-out people.
@@ -236,6 +263,7 @@ type morphReport struct {
 	Threshold  float64         `json:"threshold"`
 	BonaFide   int             `json:"bona_fide"`
 	Rejected   proportion.Rate `json:"bona_fide_rejected"` // BSCER, differential
+	Altered    proportion.Rate `json:"bona_fide_rejected_altered"`
 	RejectedBy proportion.Rate `json:"bona_fide_rejected_single"`
 	Methods    []morphMethod   `json:"methods"`
 	curves     []curve

@@ -43,22 +43,28 @@ func Fit(examples []Example, decay float64, steps int) (Classifier, error) {
 	for i := range scale {
 		scale[i] = 1 / math.Sqrt(scale[i]+1e-9)
 	}
+	standard := make([]float64, 0, len(examples)*dims)
+	for _, e := range examples {
+		for i, v := range e.Features {
+			standard = append(standard, (v-mean[i])*scale[i])
+		}
+	}
 	w, bias := make([]float64, dims), 0.0
 	grad := make([]float64, dims)
 	rate := 2 / (1 + float64(dims)/4 + decay) // below what the curvature bears
 	for range steps {
 		clear(grad)
 		down := 0.0
-		for _, e := range examples {
-			z := bias
-			for i, v := range e.Features {
-				z += w[i] * (v - mean[i]) * scale[i]
+		for k, e := range examples {
+			x, z := standard[k*dims:(k+1)*dims], bias
+			for i, v := range x {
+				z += w[i] * v
 			}
 			off := 1/(1+math.Exp(-z)) - float64(kind(e.Morph))
 			off /= 2 * count[kind(e.Morph)]
 			down += off
-			for i, v := range e.Features {
-				grad[i] += off * (v - mean[i]) * scale[i]
+			for i, v := range x {
+				grad[i] += off * v
 			}
 		}
 		bias -= rate * down

@@ -82,12 +82,14 @@ var fade = func() (w [gridSide]float64) {
 	return w
 }()
 
-// peak compares each frequency with the median of those as high, in rings; the
-// lowest ones, where a face has its own power, are left out.
+// peak compares each frequency with the median of those as high, in rings, and
+// with the highest of those in its own direction: a straight edge, such as the
+// rim of glasses, lies along one direction at all frequencies, and a grid at
+// one. The lowest frequencies, where a face has its own power, are left out.
 func peak(power []float64) float64 {
 	const n, lowest = gridSide, 7
 	rings := make([][]float64, n)
-	each := func(use func(ring int, v float64)) {
+	each := func(use func(fx, fy, ring int, v float64)) {
 		for j := range n {
 			for i := range n / 2 { // the other half mirrors it
 				fx, fy := i, j
@@ -98,11 +100,11 @@ func peak(power []float64) float64 {
 				if r < lowest || r > n/2 || ofJPEG(fx, fy) || ofJPEG(fy, fx) {
 					continue
 				}
-				use(r, power[j*n+i])
+				use(fx, fy, r, power[j*n+i])
 			}
 		}
 	}
-	each(func(r int, v float64) { rings[r] = append(rings[r], v) })
+	each(func(_, _, r int, v float64) { rings[r] = append(rings[r], v) })
 	medians := make([]float64, n)
 	for r, vs := range rings {
 		if len(vs) > 0 {
@@ -111,12 +113,30 @@ func peak(power []float64) float64 {
 		}
 	}
 	best := 0.0
-	each(func(r int, v float64) {
-		if m := medians[r]; m > 0 {
-			best = max(best, v/m)
+	each(func(fx, fy, r int, v float64) {
+		if m := medians[r]; m > 0 && v > best*m {
+			best = max(best, v/max(m, alongside(power, fx, fy)))
 		}
 	})
 	return best
+}
+
+// alongside is the highest power in the direction of a frequency, from 3 to 9
+// steps above and below it.
+func alongside(power []float64, fx, fy int) float64 {
+	const n = gridSide
+	length := math.Hypot(float64(fx), float64(fy))
+	highest := 0.0
+	for k := 3.0; k <= 9; k++ {
+		for _, r := range [2]float64{length - k, length + k} {
+			x, y := int(math.Round(float64(fx)*r/length)), int(math.Round(float64(fy)*r/length))
+			if r < 4 || x > n/2 || y > n/2 || y < -n/2 || ofJPEG(x, y) || ofJPEG(y, x) {
+				continue
+			}
+			highest = max(highest, power[(y+n)%n*n+(x+n)%n])
+		}
+	}
+	return highest
 }
 
 // ofJPEG tells whether a frequency lies on one axis at a multiple of 1/8.

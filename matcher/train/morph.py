@@ -16,7 +16,9 @@ face_id). Each pair is morphed in two ways:
 
 Bona fide portraits are the neutral photographs, warped by a pixel or so, so
 that it is not the resampling that tells. All are cropped and compressed as a chip's
-portrait. Live pictures are the smiling photographs. --out must lie outside the
+portrait. Live pictures are the smiling photographs, as they are and altered: with
+glasses drawn on, and small, dim and noisy as a gate's camera may see them, for a
+face that changed is no morph. --out must lie outside the
 repository: these are pictures of real people, who agreed to their use in studies.
 """
 import argparse
@@ -58,7 +60,8 @@ def main():
         p = Person(args.london, i)
         people[i] = upright(p.neutral, p.landmarks)
         templates[i] = recognizer.template(p.neutral)
-        write(os.path.join(args.out, f"live-{i}.jpg"), p.smiling(), 90_000)
+        for name, picture in lives(p.smiling(), recognizer, int(i)):
+            write(os.path.join(args.out, f"live-{i}{name}.jpg"), picture, 90_000)
     for split, members in (("train", [i for i in ids if i not in held]), ("test", [i for i in ids if i in held])):
         for n, i in enumerate(members):
             name = f"bona-{i}.jpg"
@@ -75,6 +78,31 @@ def main():
         table.writerow(["file", "kind", "split", "a", "b"])
         table.writerows(rows)
     print(file=sys.stderr)
+
+
+def lives(picture, recognizer, seed):
+    """The smiling photograph as it is, with glasses, and as a gate's camera sees it."""
+    yield "", picture
+    right, left = recognizer.five_points(picture)[:2]
+    rng = np.random.default_rng(seed)
+    apart = float(np.hypot(*(left - right)))
+    worn = picture.copy()
+    color, thick = rng.uniform(20, 90, 3), int(round(apart * rng.uniform(0.03, 0.075)))
+    wide, tall = apart * rng.uniform(0.34, 0.42), apart * rng.uniform(0.22, 0.30)
+    for eye, way in ((right, -1), (left, 1)):
+        middle = (int(eye[0]), int(eye[1] + 0.04 * apart))
+        cv2.ellipse(worn, middle, (int(wide), int(tall)), 0, 0, 360, color, thick, cv2.LINE_AA)
+        hinge = (int(eye[0] + way * wide), int(eye[1] - 0.04 * apart))
+        cv2.line(worn, hinge, (int(eye[0] + way * 0.85 * apart), hinge[1]), color, max(thick - 1, 1), cv2.LINE_AA)
+    cv2.line(worn, (int(right[0] + wide), int(right[1])), (int(left[0] - wide), int(left[1])), color, thick, cv2.LINE_AA)
+    yield "-glasses", worn
+    for name, base in (("-gate", picture), ("-gate-glasses", worn)):
+        scale = rng.uniform(55, 100) / apart
+        small = cv2.resize(base, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        slope = np.linspace(-1, 1, small.shape[1], dtype=np.float32)[None, :, None] * rng.uniform(-0.3, 0.3)
+        small = small * rng.uniform(0.45, 1.05) * (1 + slope) * rng.uniform(0.93, 1.07, 3) + rng.normal(0, 3, small.shape)
+        squeeze = cv2.resize(small, None, fx=rng.uniform(0.95, 1.0), fy=1)
+        yield name, squeeze
 
 
 def pairs(members, gender, templates):

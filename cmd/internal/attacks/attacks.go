@@ -66,7 +66,7 @@ func presentations(medium camera.Medium, rounds int) []presentation {
 			for k, from := range []time.Duration{100 * time.Millisecond, 2500 * time.Millisecond} {
 				n := i + k + round
 				all = append(all, presentation{
-					face: name, medium: medium, from: from, seed: seeds + uint64(100*round+10*i+k),
+					face: name, medium: medium, from: from, seed: seeds + uint64(1000*round+10*i+k),
 					sheet: []float64{1, 0.9, 1.12}[n%3], light: []float64{1, 0.6}[(i+round)%2],
 				})
 			}
