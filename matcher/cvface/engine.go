@@ -47,6 +47,7 @@ type Engine struct {
 	detector   gocv.Net
 	recogniser gocv.Net
 	picture    picture // the last frame, where all of it was wanted
+	small      []byte  // of the last frame, reduced
 	block      []byte  // of the last frame, the part with the face
 	open       bool
 }
@@ -114,6 +115,7 @@ func (e *Engine) Close() error {
 	}
 	e.open = false
 	e.picture.close()
+	clear(e.small)
 	clear(e.block)
 	return errors.Join(e.detector.Close(), e.recogniser.Close())
 }
