@@ -72,12 +72,21 @@ func (p plane) aligned(toCrop Similarity, side int) []float64 {
 	step := 1 / float64(n)
 	ax, bx := int(inv.A*step*one), int(inv.B*step*one)
 	part := p.gain / float64(n*n)
+	inside := p.holds(inv, side)
 	for y := range side {
 		for ty := range n {
 			start := inv.Apply(Point{0.5*step - 0.5, float64(y) + (float64(ty)+0.5)*step - 0.5})
 			fx, fy := int((start.X+0.5)*one), int((start.Y+0.5)*one)
 			for x := range side {
 				sum := 0
+				if inside {
+					for range n {
+						sum += int(p.pix[fy>>16*p.stride+fx>>16])
+						fx, fy = fx+ax, fy+bx
+					}
+					out[y*side+x] += float64(sum)
+					continue
+				}
 				for range n {
 					px, py := min(max(fx>>16, 0), p.w-1), min(max(fy>>16, 0), p.h-1)
 					sum += int(p.pix[py*p.stride+px])
@@ -91,6 +100,16 @@ func (p plane) aligned(toCrop Similarity, side int) []float64 {
 		}
 	}
 	return out
+}
+
+// holds tells whether all of a crop of the given side lies well in the picture.
+func (p plane) holds(inv Similarity, side int) bool {
+	for _, corner := range []Point{{-1, -1}, {float64(side), -1}, {-1, float64(side)}, {float64(side), float64(side)}} {
+		if at := inv.Apply(corner); !(at.X >= 1 && at.Y >= 1 && at.X < float64(p.w-1) && at.Y < float64(p.h-1)) {
+			return false
+		}
+	}
+	return true
 }
 
 // bilinear samples between pixels.

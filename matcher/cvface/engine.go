@@ -41,6 +41,7 @@ type Engine struct {
 	detector   network
 	recogniser network
 	picture    picture // the last frame, where all of it was wanted
+	small      []byte  // of the last frame, reduced
 	block      []byte  // of the last frame, the part with the face
 	open       bool
 }
@@ -93,6 +94,7 @@ func (e *Engine) Close() error {
 	}
 	e.open = false
 	e.picture.close()
+	clear(e.small)
 	clear(e.block)
 	return errors.Join(e.detector.net.Close(), e.recogniser.net.Close())
 }

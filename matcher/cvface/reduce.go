@@ -23,7 +23,7 @@ func (e *Engine) reduced(img image.Image, side int) (small gocv.Mat, full image.
 		to := fit(full)
 		to.X, to.Y = max(to.X&^1, 2), max(to.Y&^1, 2)
 		if to != full {
-			small, err = smallFrame(f, to)
+			small, err = e.smallFrame(f, to)
 			return small, full, err
 		}
 	}
@@ -44,24 +44,24 @@ func isI420(f *capture.Frame) bool {
 	return w >= 16 && h >= 16 && w <= maxSide && h <= maxSide && w%2 == 0 && h%2 == 0 && f.YStride == w && f.CStride == w/2
 }
 
-func smallFrame(f *capture.Frame, to image.Point) (gocv.Mat, error) {
+func (e *Engine) smallFrame(f *capture.Frame, to image.Point) (gocv.Mat, error) {
 	w, h := f.Rect.Dx(), f.Rect.Dy()
-	block := make([]byte, 0, to.X*to.Y*3/2)
+	block := e.small[:0]
 	for i, pix := range [][]byte{f.Y[:w*h], f.Cb[:w*h/4], f.Cr[:w*h/4]} {
 		from, want := image.Pt(w, h), to
 		if i > 0 {
 			from, want = image.Pt(w/2, h/2), image.Pt(to.X/2, to.Y/2)
 		}
-		data, err := smallPlane(pix, from, want)
-		if err != nil {
+		var err error
+		if block, err = appendSmall(block, pix, from, want); err != nil {
 			return gocv.Mat{}, err
 		}
-		block = append(block, data...)
 	}
+	e.small = block // its room serves the next frame
 	return i420ToBGR(block, to)
 }
 
-func smallPlane(pix []byte, from, to image.Point) ([]byte, error) {
+func appendSmall(block, pix []byte, from, to image.Point) ([]byte, error) {
 	plane, err := gocv.NewMatFromBytes(from.Y, from.X, gocv.MatTypeCV8U, pix)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,11 @@ func smallPlane(pix []byte, from, to image.Point) ([]byte, error) {
 	small := gocv.NewMat()
 	defer small.Close()
 	gocv.Resize(plane, &small, to, 0, 0, gocv.InterpolationArea)
-	return small.ToBytes(), nil
+	data, err := small.DataPtrUint8()
+	if err != nil {
+		return nil, err
+	}
+	return append(block, data...), nil
 }
 
 // i420ToBGR converts video-range I420 in one block.
