@@ -54,15 +54,15 @@ func (a *Appliance) openFace() {
 // openEngine loads the verified bytes of the configured models, and the
 // recogniser's own threshold for the policy's false match rate.
 func openEngine(cfg ModelsConfig, fmr float64) (*cvface.Engine, comparisonModel, error) {
-	detector, _, _, err := catalog.Load(cfg.Detector)
+	detector, err := catalog.Load(cfg.Detector)
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
-	recogniser, _, entry, err := catalog.Load(cfg.Recogniser)
+	recogniser, err := catalog.Load(cfg.Recogniser)
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
-	threshold, err := entry.ThresholdFor(fmr)
+	threshold, err := recogniser.ThresholdFor(fmr)
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
@@ -70,7 +70,7 @@ func openEngine(cfg ModelsConfig, fmr float64) (*cvface.Engine, comparisonModel,
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
-	return e, comparisonModel{name: entry.ID(), grade: string(entry.Grade), threshold: threshold.Cosine, fmr: threshold.FMR}, nil
+	return e, comparisonModel{name: recogniser.ID(), grade: string(recogniser.Grade), threshold: threshold.Cosine, fmr: threshold.FMR}, nil
 }
 
 // OpenEngine opens the configured face engine by itself, for tools that

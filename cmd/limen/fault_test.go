@@ -376,11 +376,11 @@ func copyModels(t *testing.T, folder string) {
 	t.Helper()
 	c := device.Defaults().Models
 	for _, name := range []string{c.Detector, c.Recogniser} {
-		data, _, entry, err := catalog.Load(name)
+		model, err := catalog.Load(name)
 		if err != nil {
 			t.Skipf("changing a model needs one at hand: %v", err)
 		}
-		if err := os.WriteFile(filepath.Join(folder, entry.File), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, model.File), model.Data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -58,16 +58,16 @@ func (e *Engine) Detect(img image.Image) ([]matcher.Face, error) {
 	defer input.Close()
 	gocv.Resize(bgr, &input, image.Pt(w, h), 0, 0, gocv.InterpolationArea)
 	gocv.CopyMakeBorder(input, &input, 0, ph-h, 0, pw-w, gocv.BorderConstant, color.RGBA{})
-	blob := gocv.BlobFromImage(input, 1, image.Pt(pw, ph), gocv.Scalar{}, false, false)
+	blob := e.detector.blob(input)
 	defer blob.Close()
-	e.detector.SetInput(blob, "")
+	e.detector.net.SetInput(blob, "")
 
 	want := detectorOutputs(pw, ph)
 	names := make([]string, len(want))
 	for i, o := range want {
 		names[i] = o.name
 	}
-	mats := e.detector.ForwardLayers(names)
+	mats := e.detector.net.ForwardLayers(names)
 	defer func() {
 		for i := range mats {
 			mats[i].Close()
