@@ -75,7 +75,7 @@ def lit(rng, picture, strength=1.0):
     gamma = np.exp(rng.normal(0, 0.2 * strength))
     gain = np.exp(rng.normal(-0.08, 0.28 * strength))
     tint = np.exp(rng.normal(0, 0.06 * strength, 3)).astype(np.float32)
-    picture = 255 * (picture.clip(0, 255) / 255) ** gamma * gain * tint
+    picture = cv2.pow(np.float32(picture.clip(0, 255) / 255), gamma) * (255 * gain * tint)
     if rng.random() < 0.3 * strength:
         mean = picture.mean()
         picture = mean + (picture - mean) * rng.uniform(0.6, 1.25)

@@ -11,6 +11,9 @@ from scenes import SIDE, scene
 from state import train
 from teachers import STRIDES
 
+# The longer side of a picture is reduced to this for the search.
+DETECT = 192
+
 # Sides of faces, in pixels, that each stride answers for; they overlap.
 SIZES = ((0, 52), (36, 112), (80, 1e9))
 
@@ -59,7 +62,7 @@ def loss(outs, label, box, five):
     hull = (torch.max(high, want[:, 2:]) - torch.min(low, want[:, :2])).prod(1)
     iou = common / union
     size = (want[:, 2:] - want[:, :2]).prod(1, keepdim=True).sqrt()
-    landmarks = (at.repeat(1, 5) + mine[:, 6:]) * stride.repeat(1, 5)
+    landmarks = (at.repeat(1, 5) + mine[:, 6:]) * stride
     off = F.smooth_l1_loss(landmarks / size, points / size, beta=0.02, reduction="sum") / 10
     decided = label >= 0
     object_ = said[..., 1][decided]
@@ -87,5 +90,5 @@ def learn(cast, out, images, minutes, progress):
 
     torch.manual_seed(2)
     net = Detector()
-    course = train(net, os.path.join(out, "detector.pt"), images, 16, minutes * 60, step, progress, "detector")
+    course = train(net, os.path.join(out, "detector.pt"), images, 8, minutes * 60, step, progress, "detector")
     return net, course

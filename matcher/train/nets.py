@@ -32,11 +32,11 @@ class Recogniser(nn.Module):
             for n in range(count):
                 layers.append(Bottleneck(width, outputs, expand, stride if n == 0 else 1))
                 width = outputs
-        layers += [_conv(64, 256, 1), nn.Conv2d(256, 256, 7, groups=256, bias=False), nn.BatchNorm2d(256), nn.Conv2d(256, 256, 1)]
         self.body = nn.Sequential(*layers)
+        self.head = nn.Sequential(_conv(64, 256, 1), nn.Conv2d(256, 256, 7, groups=256, bias=False), nn.BatchNorm2d(256), nn.Conv2d(256, 256, 1))
 
     def forward(self, x):
-        return self.body(x).flatten(1)
+        return self.head(self.body(x)).flatten(1)
 
 
 def _unit(inputs, outputs):

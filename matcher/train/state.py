@@ -50,7 +50,7 @@ def train(net, path, images, batch, limit, step, progress, name):
     net.train().to(memory_format=torch.channels_last)
     last, saved, mean = time.time(), time.time(), None
     while course() < 1:
-        warm = min(1.0, (seen + batch) / (100 * batch))
+        warm = min(1.0, (seen + batch) / (30 * batch))
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * warm * max(0.5 * (1 + torch.cos(torch.tensor(course() * 3.14159)).item()), 1e-3)
         loss = step(net, batch, seen)

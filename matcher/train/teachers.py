@@ -13,13 +13,13 @@ PARTS = ("cls", "obj", "bbox", "kps")
 class Finder:
     """A detector with YuNet's outputs."""
 
-    def __init__(self, path, least=0.6):
-        self._net, self._least = cv2.dnn.readNetFromONNX(path), least
+    def __init__(self, path, side, least=0.6):
+        self._net, self._side, self._least = cv2.dnn.readNetFromONNX(path), side, least
 
-    def faces(self, picture, side=320):
+    def faces(self, picture):
         """Score, box (x, y, w, h) and five landmarks of each face, the largest first, in picture pixels."""
         height, width = picture.shape[:2]
-        scale = min(side / max(height, width), 1)
+        scale = min(self._side / max(height, width), 1)
         w, h = max(int(width * scale), 1), max(int(height * scale), 1)
         small = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
         small = cv2.copyMakeBorder(small, 0, -h % 32, 0, -w % 32, cv2.BORDER_CONSTANT)
@@ -60,7 +60,7 @@ class Describer:
 class Teachers:
     def __init__(self, folder):
         cv2.setNumThreads(1)
-        self.finder = Finder(os.path.join(folder, "face_detection_yunet_2023mar.onnx"))
+        self.finder = Finder(os.path.join(folder, "face_detection_yunet_2023mar.onnx"), 320)
         self.describer = Describer(os.path.join(folder, "frr0095.onnx"), TEACHER)
 
     def canvas(self, picture, landmarks):
