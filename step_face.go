@@ -203,6 +203,8 @@ func (in *Inspection) match(ctx context.Context, proof authenticity, p portrait,
 		return matched{check: inconclusive(CheckFaceMatch, because(CutShort))}
 	case err != nil:
 		return matched{check: inconclusive(CheckFaceMatch, reasonOf(err, PortraitNoFace))}
+	case c.Model == "" || !(c.Threshold > 0): // a score without its own model's threshold says nothing
+		return matched{check: inconclusive(CheckFaceMatch, because(ModelMissing))}
 	case !(c.Score >= c.Threshold): // a score that is no number is no match either
 		return matched{fail(CheckFaceMatch, because(FaceMismatch)), &c}
 	case c.Grade != "operational" && !in.Policy.AcceptDemoModels:

@@ -32,6 +32,7 @@ type comparisonModel struct {
 	grade     string
 	threshold float64
 	fmr       float64
+	published bool // the threshold is the model's authors', not calibrated with limen
 }
 
 // Capture implements limen.FaceCamera.
@@ -97,6 +98,7 @@ func (l *liveFace) Close()                  { l.sample.Release() }
 type described struct {
 	image.Image
 	template matcher.Template
+	model    string // whose template it is
 	err      error
 }
 
@@ -108,7 +110,7 @@ func (*described) LogValue() slog.Value { return slog.StringValue("[portrait red
 
 // Describe implements limen.PortraitDescriber.
 func (f *faceCamera) Describe(_ context.Context, img image.Image) (image.Image, func()) {
-	d := &described{Image: img, err: f.broken}
+	d := &described{Image: img, model: f.model.name, err: f.broken}
 	if f.broken == nil {
 		d.template, d.err = f.describe(img)
 	}
@@ -131,7 +133,7 @@ func (f *faceCamera) describe(img image.Image) (matcher.Template, error) {
 // against the fused templates of the best frames.
 func (l *liveFace) Compare(ctx context.Context, img image.Image) (limen.Comparison, error) {
 	d, ok := img.(*described)
-	if !ok {
+	if !ok || d.model != l.camera.model.name { // templates of two models have nothing in common
 		picture, forget := l.camera.Describe(ctx, img)
 		defer forget()
 		d = picture.(*described)

@@ -34,7 +34,7 @@ func TestManifestIsSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, grade := range map[string]Grade{"yunet-2023mar": Operational, "frr0095": Operational, "minifasnet-v2-2.7": Demo} {
+	for name, grade := range map[string]Grade{"yunet-2023mar": Operational, "frr0095": Operational, "sface-2021dec": Operational, "minifasnet-v2-2.7": Operational, "minifasnet-v1se-4.0": Operational} {
 		found := false
 		for _, e := range m.Models {
 			found = found || e.Name == name && e.Grade == grade

@@ -38,6 +38,9 @@ type Model struct {
 // shippedPath begins the path of a model that is part of the binary.
 const shippedPath = "shipped:"
 
+// IsShipped tells whether a path that Find gave is within the binary.
+func IsShipped(path string) bool { return strings.HasPrefix(path, shippedPath) }
+
 // Places are where models are looked for. System describes the running process.
 type Places struct {
 	Only       string // EnvModels

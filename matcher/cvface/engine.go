@@ -79,6 +79,10 @@ func New(detector, recogniser catalog.Model, opts Options) (*Engine, error) {
 	return e, nil
 }
 
+// Model is the ID of the recogniser, whose templates are comparable with each
+// other and with no other's.
+func (e *Engine) Model() string { return e.recogniser.entry.ID() }
+
 // Close frees the networks; it waits for a picture in hand.
 func (e *Engine) Close() error {
 	e.mu.Lock()
