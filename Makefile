@@ -19,7 +19,7 @@ RUN_PACKAGES   := pcscd vsmartcard-vpcd
 TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard
 PEER_PACKAGES  := vsmartcard-vpicc jython
 
-FUZZTIME ?= 10s
+FUZZTIME ?= 60s
 
 .PHONY: help deps deps-test build demo test peers check bench fuzz run clean
 
@@ -77,10 +77,8 @@ bench: build ## speed, bytes and memory, about five minutes; figures go to docs/
 	@echo "$$(date -u +%F) $$(nproc) cores, load$$(uptime | sed 's/.*load average//')"
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),1s) -timeout 20m $(or $(PKG),$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u))
 
-fuzz: deps ## every fuzz target for FUZZTIME (10s) each
-	@set -e; for pkg in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
-			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+fuzz: deps ## every fuzz target for FUZZTIME (60s) each; PKG=./mrtd/lds for one package, JOBS=2 at a time, LOG=file to go on from
+	@FUZZTIME=$(FUZZTIME) JOBS=$(or $(JOBS),1) LOG=$(LOG) GO=$(GO) scripts/fuzz $(or $(PKG),./...)
 
 clean: ## remove what was built
 	rm -rf bin

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"limen/internal/repotest"
 )
 
 type testKey struct{ ed25519.PrivateKey }
@@ -125,7 +127,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := DecodeRecord(b)
+		r, err := repotest.Parsed(t, b, DecodeRecord)
 		if err != nil {
 			return
 		}

@@ -3,9 +3,13 @@ package portrait
 import (
 	"bytes"
 	"errors"
+	"image"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"limen/capture/portrait/sandbox"
+	"limen/internal/repotest"
 )
 
 func FuzzSniff(f *testing.F) {
@@ -18,7 +22,7 @@ func FuzzSniff(f *testing.F) {
 	}
 	f.Add([]byte("\xff\xd8\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		h, err := Sniff(data)
+		h, err := repotest.Parsed(t, data, Sniff)
 		if err != nil {
 			if !errors.Is(err, ErrUnreadable) && !errors.Is(err, ErrTooLarge) {
 				t.Errorf("error of no kind: %v", err)
@@ -42,7 +46,10 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(bad.Bytes())
 	f.Add([]byte("LPA1\x00\x01\x03\x00\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		img, format, err := readAnswer(bytes.NewReader(data))
+		var img image.Image
+		var format Format
+		var err error
+		repotest.Bounded(t, len(data), func() { img, format, err = readAnswer(bytes.NewReader(data)) })
 		if (img == nil) == (err == nil) {
 			t.Errorf("picture %v with error %v", img != nil, err)
 		}
@@ -55,6 +62,30 @@ func FuzzAnswer(f *testing.F) {
 		}
 		if want := answerHeader + channels*img.Bounds().Dx()*img.Bounds().Dy(); len(data) != want || format == UnknownFormat {
 			t.Errorf("accepted %d bytes as %v %v, want %d", len(data), format, img.Bounds(), want)
+		}
+	})
+}
+
+func FuzzRequest(f *testing.F) {
+	var request, hello bytes.Buffer
+	writeRequest(&request, []byte("portrait"))
+	WriteHello(&hello, sandbox.Report{LandlockABI: 4, Seccomp: true, NoNewPrivs: true})
+	f.Add(request.Bytes())
+	f.Add(hello.Bytes())
+	f.Add([]byte("LPQ1\x00\x3f\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		data, err := repotest.Parsed(t, b, func(b []byte) ([]byte, error) { return ReadRequest(bytes.NewReader(b)) })
+		var again bytes.Buffer
+		if err == nil {
+			writeRequest(&again, data)
+			if !bytes.HasPrefix(b, again.Bytes()) {
+				t.Errorf("%X: read as %d bytes", b, len(data))
+			}
+		}
+		report, err := readHello(bytes.NewReader(b))
+		again.Reset()
+		if err == nil && (WriteHello(&again, report) != nil || !bytes.Equal(again.Bytes()[:5], b[:5])) {
+			t.Errorf("%X: read as %+v", b, report)
 		}
 	})
 }

@@ -84,8 +84,16 @@ func ReadRequest(r io.Reader) ([]byte, error) {
 	if string(head[:4]) != requestMagic || n > MaxBytes {
 		return nil, fmt.Errorf("not a request of at most %d bytes", MaxBytes)
 	}
-	data := make([]byte, n)
-	_, err := io.ReadFull(r, data)
+	return readExactly(r, int(n))
+}
+
+// readExactly reads n bytes and allocates as they come: a length that is only
+// said costs nothing.
+func readExactly(r io.Reader, n int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(n)))
+	if err == nil && len(data) < n {
+		err = io.ErrUnexpectedEOF
+	}
 	return data, err
 }
 
@@ -122,8 +130,8 @@ func WriteAnswer(w io.Writer, format Format, p Pixels, failure error) error {
 var errBabble = errors.New("its answer breaks the protocol")
 
 // readAnswer reads one answer and the end of the stream. Nothing in it is
-// trusted: sizes are held to the bounds before allocating, and bytes after the
-// pixels are an error.
+// trusted: sizes are held to the bounds, pixels are allocated once they have
+// come, and bytes after them are an error.
 func readAnswer(r io.Reader) (image.Image, Format, error) {
 	var head [answerHeader]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -158,25 +166,20 @@ func readAnswer(r io.Reader) (image.Image, Format, error) {
 }
 
 func readPixels(r io.Reader, w, h, channels int) (image.Image, error) {
-	rect := image.Rect(0, 0, w, h)
-	switch channels {
-	case 1:
-		img := image.NewGray(rect)
-		_, err := io.ReadFull(r, img.Pix)
-		return img, err
-	case 3:
-		img := image.NewRGBA(rect)
-		row := make([]byte, 3*w)
-		for y := range h {
-			if _, err := io.ReadFull(r, row); err != nil {
-				return nil, err
-			}
-			out := img.Pix[y*img.Stride : y*img.Stride+4*w]
-			for x := range w {
-				out[4*x], out[4*x+1], out[4*x+2], out[4*x+3] = row[3*x], row[3*x+1], row[3*x+2], 255
-			}
-		}
-		return img, nil
+	if channels != 1 && channels != 3 {
+		return nil, errBabble
 	}
-	return nil, errBabble
+	data, err := readExactly(r, channels*w*h)
+	if err != nil {
+		return nil, err
+	}
+	rect := image.Rect(0, 0, w, h)
+	if channels == 1 {
+		return &image.Gray{Pix: data, Stride: w, Rect: rect}, nil
+	}
+	img := image.NewRGBA(rect)
+	for out := img.Pix; len(out) > 0; out, data = out[4:], data[3:] {
+		out[0], out[1], out[2], out[3] = data[0], data[1], data[2], 255
+	}
+	return img, nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"limen"
 	"limen/hw/sim/national"
+	"limen/internal/repotest"
 
 	"go.uber.org/goleak"
 )
@@ -227,7 +228,7 @@ func FuzzJudge(f *testing.F) {
 	f.Add([]byte(`{"status":"clear","as_of":"2026-01-31T06:00:00Z"}`))
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		a, err := judge(b, now)
+		a, err := repotest.Parsed(t, b, func(b []byte) (limen.LookupAnswer, error) { return judge(b, now) })
 		if err == nil && !a.Hit && (a.AsOf.IsZero() || a.AsOf.After(now.Add(clockSpread))) {
 			t.Errorf("clear with a date of %v", a.AsOf)
 		}

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func say(word string) Passphrase { return func() ([]byte, error) { return []byte(word), nil } }
@@ -245,7 +247,7 @@ func FuzzUnseal(f *testing.F) {
 	f.Add(plain)
 	f.Add([]byte(`{"version":1,"seal":"argon2id+xchacha20-poly1305","kdf":{"time":3,"memory_kib":65536,"threads":4}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, err := unseal(b, nil); err == nil && len(s.bytes()) != secretsSize {
+		if s, err := repotest.Parsed(t, b, func(b []byte) (secrets, error) { return unseal(b, nil) }); err == nil && len(s.bytes()) != secretsSize {
 			t.Error("keys of another size")
 		}
 	})

@@ -1,11 +1,15 @@
 package mrzreader
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math/bits"
 	"slices"
 	"strings"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 var (
@@ -191,7 +195,9 @@ func FuzzElyctisFrame(f *testing.F) {
 	f.Add([]byte("I\x00\x03P<UC\x00\x01\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for len(b) > 0 {
-			fr, n := elyctisFrame(b)
+			var fr frame
+			var n int
+			repotest.Bounded(t, len(b), func() { fr, n = elyctisFrame(b) })
 			if n < 0 || n > len(b) || fr.code != 0 && n != 3+len(fr.data) {
 				t.Fatalf("got %d of %d bytes, %d data", n, len(b), len(fr.data))
 			}
@@ -212,7 +218,10 @@ func FuzzRTEBlock(f *testing.F) {
 			s = RTESettings{Length: OneByte, BCC: AfterSTX}
 		}
 		for len(b) > 0 {
-			lines, n, _, err := rteBlock(s, b)
+			var lines []string
+			var n int
+			var err error
+			repotest.Bounded(t, len(b), func() { lines, n, _, err = rteBlock(s, b) })
 			if n < 0 || n > len(b) || len(lines) > 3 || n == 0 && (err != nil || len(b) > maxRTE) || err != nil && lines != nil {
 				t.Fatalf("got %d lines, %d of %d bytes, %v", len(lines), n, len(b), err)
 			}
@@ -229,7 +238,9 @@ func FuzzLineMessage(f *testing.F) {
 	f.Add([]byte("\x02"+strings.Join(td1, "\r")+"\r\x03"), false)
 	f.Fuzz(func(t *testing.T, b []byte, silent bool) {
 		for len(b) > 0 {
-			lines, n, _ := lineMessage(b, silent)
+			var lines []string
+			var n int
+			repotest.Bounded(t, len(b), func() { lines, n, _ = lineMessage(b, silent) })
 			if once := distinct(lines); n < 0 || n > len(b) || (n == 0) != (lines == nil) || n > 0 && (len(once) < 2 || len(once) > 3) {
 				t.Fatalf("got %d lines, %d of %d bytes", len(lines), n, len(b))
 			}
@@ -237,6 +248,49 @@ func FuzzLineMessage(f *testing.F) {
 				return
 			}
 			b = b[n:]
+		}
+	})
+}
+
+// pieces is a wire on which octets come in pieces of a size, and then breaks.
+type pieces struct {
+	left []byte
+	size int
+}
+
+func (p *pieces) Read(_ context.Context, b []byte) (int, error) {
+	if len(p.left) == 0 {
+		return 0, io.ErrClosedPipe
+	}
+	n := copy(b, p.left[:min(p.size, len(p.left))])
+	p.left = p.left[n:]
+	return n, nil
+}
+
+func (p *pieces) Write(_ context.Context, b []byte) (int, error) { return len(b), nil }
+
+// FuzzRun has every reader's protocol run over the same octets.
+func FuzzRun(f *testing.F) {
+	f.Add([]byte("C\x00\x01\x01I\x00\x03P<U"), uint8(3))
+	f.Add(block(2, 0, "\r"+td3[0]+"\r"+td3[1]+"\r"), uint8(200))
+	f.Add([]byte("\x02"+strings.Join(td1, "\r")+"\r\x03"+td3[0]+"\r\n"+td3[1]+"\r\n"), uint8(7))
+	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
+		for _, s := range []Settings{{Protocol: Elyctis}, {Protocol: RTE}, {Protocol: RTE, RTE: RTESettings{Length: OneByte, BCC: AfterSTX}}, {Protocol: Lines}} {
+			r, err := New(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			repotest.Bounded(t, len(b)*(1+256/(1+int(size))), func() {
+				lines := 0
+				err := r.Run(t.Context(), &pieces{b, 1 + int(size)}, func(read Read) {
+					for _, l := range read.Lines {
+						lines += len(l)
+					}
+				})
+				if err == nil || lines > 2*len(b) {
+					t.Errorf("%s: %d characters of lines out of %d, %v", s.Protocol, lines, len(b), err)
+				}
+			})
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"limen/internal/repotest"
 )
 
 // FuzzTargetData: whatever a chip says of a card, nothing panics and what is
@@ -19,7 +21,7 @@ func FuzzTargetData(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		for _, parse := range []func([]byte) (Info, error){parseTypeA, parseTypeB} {
-			i, err := parse(p)
+			i, err := repotest.Parsed(t, p, parse)
 			if err != nil {
 				continue
 			}

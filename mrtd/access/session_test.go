@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"limen/internal/repotest"
 	"limen/mrtd/apdu"
 	"limen/mrtd/ber"
 	"limen/mrtd/dh"
@@ -276,11 +277,13 @@ func FuzzUnprotect(f *testing.F) {
 	list := suites(f)
 	f.Fuzz(func(t *testing.T, which byte, response []byte) {
 		s := list[int(which)%len(list)]
-		session, err := NewSession(cardFunc(func([]byte) ([]byte, error) { return response, nil }), s, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := apdu.Send(t.Context(), session, apdu.ReadBinary(0, 200))
+		r, err := repotest.Parsed(t, response, func([]byte) (apdu.Response, error) {
+			session, err := NewSession(play(response), s, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return apdu.Send(t.Context(), session, apdu.ReadBinary(0, 200))
+		})
 		if err == nil && len(r.Data) > len(response) {
 			t.Errorf("%d bytes opened to %d", len(response), len(r.Data))
 		}
@@ -306,25 +309,16 @@ func FuzzChipAnswers(f *testing.F) {
 		f.Add(byte(i), []byte{0x90, 0x00}, nonce, []byte{0x7C, 0x00, 0x90, 0x00}, key, []byte{0x7C, 0x02, 0x86, 0x00, 0x90, 0x00})
 	}
 	f.Fuzz(func(t *testing.T, which byte, a, b, c, d, e []byte) {
-		play := func() apdu.Card {
-			left := [][]byte{a, b, c, d, e}
-			return cardFunc(func([]byte) ([]byte, error) {
-				if len(left) == 0 {
-					return nil, errors.New("no answer left")
-				}
-				r := left[0]
-				left = left[1:]
-				return r, nil
-			})
-		}
-		random := bytes.NewReader(bytes.Repeat([]byte{1, 2, 3, 5}, 64))
-		if _, err := BAC(t.Context(), play(), "L898902C<369080619406236", random); err == nil {
-			t.Error("BAC opened on a chip without the key")
-		}
-		v := variants[int(which)%len(variants)]
-		if _, err := PACE(t.Context(), play(), v, CANPassword("123456"), random); err == nil {
-			t.Error("PACE opened on a chip without the password")
-		}
+		repotest.Bounded(t, len(a)+len(b)+len(c)+len(d)+len(e), func() {
+			random := bytes.NewReader(bytes.Repeat([]byte{1, 2, 3, 5}, 64))
+			if _, err := BAC(t.Context(), play(a, b, c, d, e), "L898902C<369080619406236", random); err == nil {
+				t.Error("BAC opened on a chip without the key")
+			}
+			v := variants[int(which)%len(variants)]
+			if _, err := PACE(t.Context(), play(a, b, c, d, e), v, CANPassword("123456"), random); err == nil {
+				t.Error("PACE opened on a chip without the password")
+			}
+		})
 	})
 }
 
@@ -341,9 +335,11 @@ func FuzzCAMProof(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		proof := newCAMProof(suite, curve, curve.Marshal(mapping), answer)
-		if err := proof.Verify(key); !errors.Is(err, ErrChipKey) {
-			t.Errorf("got %v, want ErrChipKey", err)
-		}
+		repotest.Bounded(t, len(data), func() {
+			proof := newCAMProof(suite, curve, curve.Marshal(mapping), answer)
+			if err := proof.Verify(key); !errors.Is(err, ErrChipKey) {
+				t.Errorf("got %v, want ErrChipKey", err)
+			}
+		})
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -178,7 +180,7 @@ func FuzzParseCommand(f *testing.F) {
 	f.Add([]byte{0, 0xB0, 0, 0, 0, 1, 0})
 	f.Add([]byte{0, 0x88, 0, 0, 0, 0, 1, 5, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := ParseCommand(b)
+		c, err := repotest.Parsed(t, b, ParseCommand)
 		if err != nil {
 			return
 		}
@@ -198,10 +200,41 @@ func FuzzParseResponse(f *testing.F) {
 	f.Add([]byte{0x90, 0x00})
 	f.Add([]byte{1, 2, 0x61, 0x10})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := ParseResponse(b)
+		r, err := repotest.Parsed(t, b, ParseResponse)
 		if err == nil && !bytes.Equal(r.Encode(), b) {
 			t.Errorf("%X: encoded again as %X", b, r.Encode())
 		}
 		_ = r.SW.String()
+	})
+}
+
+// FuzzSend plays answers that a chip may give in any order: it ends, and what
+// comes is no longer than what was sent.
+func FuzzSend(f *testing.F) {
+	f.Add([]byte{0x61, 0x02}, []byte{1, 2, 0x90, 0}, []byte{}, false)
+	f.Add([]byte{0x6C, 0x02}, []byte{1, 0x61, 0x01}, []byte{0x6C, 0x01}, true)
+	f.Add([]byte{0x53, 0x02, 1, 2, 0x62, 0x82}, []byte{1}, []byte{}, true)
+	f.Fuzz(func(t *testing.T, a, b, c []byte, odd bool) {
+		command := ReadBinary(0, 200)
+		if odd {
+			command = ReadBinary(MaxShortOffset+1, 200)
+		}
+		repotest.Bounded(t, len(a)+len(b)+len(c), func() {
+			left := [][]byte{a, b, c}
+			card := cardFunc(func([]byte) (answer []byte) {
+				if len(left) > 0 {
+					answer, left = left[0], left[1:]
+				}
+				return answer
+			})
+			r, err := Send(t.Context(), card, command)
+			if err != nil {
+				return
+			}
+			data, err := BinaryData(command, r.Data)
+			if len(r.Data) > len(a)+len(b)+len(c) || err == nil && len(data) > len(r.Data) {
+				t.Errorf("%d bytes of data, %d read", len(r.Data), len(data))
+			}
+		})
 	})
 }

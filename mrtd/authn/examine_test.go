@@ -84,7 +84,7 @@ func TestExamineSumsUpWhatAChipDid(t *testing.T) {
 			"passed", "passed", "failed active_authentication_failed", "passed", "failed active_authentication_failed"},
 		{"nobody trusted", chipsim.Options{}, nil, trust.NewStore(),
 			"inconclusive chip_key_not_authentic:EF.CardSecurity", "inconclusive chip_key_not_authentic:EF.SOD", "inconclusive chip_key_not_authentic:EF.SOD",
-			"inconclusive card_access_unconfirmed:DG14", "inconclusive chip_key_not_authentic:EF.SOD"},
+			"inconclusive card_access_unconfirmed:DG14", "inconclusive chip_key_not_authentic:EF.CardSecurity"},
 		{"the stronger variant hidden", chipsim.Options{}, func(c *authn.Chip) {
 			c.Files[lds.EFCardAccess.Path()] = ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID("0.4.0.127.0.7.2.2.4.2.2"), []byte{2, 1, 2}, []byte{2, 1, 12}))
 		}, store, "passed", "passed", "passed", "failed pace_hidden:EF.CardAccess", "passed"},
@@ -95,7 +95,7 @@ func TestExamineSumsUpWhatAChipDid(t *testing.T) {
 			}
 			weak := ber.Encode(ber.Sequence, ber.EncodeOID("0.4.0.127.0.7.2.2.4.2.1"), []byte{2, 1, 2}, []byte{2, 1, 8})
 			c.Files[lds.EFCardAccess.Path()] = ber.Encode(ber.Set, set.Value, weak)
-		}, store, "passed", "passed", "passed", "inconclusive card_access_unconfirmed:EF.CardAccess", "passed"},
+		}, store, "passed", "passed", "passed", "failed card_access_unconfirmed:EF.CardAccess", "passed"},
 	} {
 		chip := readChip(t, p, c.opt).Chip(printed)
 		if c.change != nil {

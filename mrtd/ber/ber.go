@@ -155,15 +155,22 @@ func Parse(b []byte, want Tag) (TLV, error) {
 // Children splits the value of a constructed element.
 func (t TLV) Children() ([]TLV, error) { return List(t.Value) }
 
-// List splits b into consecutive elements.
+// List splits b into consecutive elements. It counts them before it allocates:
+// a list that grew by appending would cost five times what it holds.
 func List(b []byte) ([]TLV, error) {
-	var out []TLV
-	for len(b) > 0 {
-		t, rest, err := Next(b)
-		if err != nil {
+	n := 0
+	for rest := b; len(rest) > 0; n++ {
+		var err error
+		if _, rest, err = Next(rest); err != nil {
 			return nil, err
 		}
-		out, b = append(out, t), rest
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	out := make([]TLV, n)
+	for i := range out {
+		out[i], b, _ = Next(b)
 	}
 	return out, nil
 }
@@ -205,26 +212,29 @@ func (t TLV) Find(tag Tag) (TLV, bool) {
 
 // Octets returns the content of an octet string, joining the segments of a
 // constructed one (tag 24, as indefinite-length CMS has it).
-func (t TLV) Octets() ([]byte, error) { return t.octets(0) }
-
-func (t TLV) octets(depth int) ([]byte, error) {
+func (t TLV) Octets() ([]byte, error) {
 	if !t.Tag.Constructed() {
 		return t.Value, nil
+	}
+	return t.appendOctets(make([]byte, 0, len(t.Value)), 0)
+}
+
+func (t TLV) appendOctets(out []byte, depth int) ([]byte, error) {
+	if !t.Tag.Constructed() {
+		return append(out, t.Value...), nil
 	}
 	if depth >= maxDepth {
 		return nil, fmt.Errorf("ber: nested deeper than %d", maxDepth)
 	}
-	parts, err := t.Children()
-	if err != nil {
-		return nil, err
-	}
-	var out []byte
-	for _, p := range parts {
-		b, err := p.octets(depth + 1)
+	for rest := t.Value; len(rest) > 0; {
+		part, after, err := Next(rest)
+		if err == nil {
+			out, err = part.appendOctets(out, depth+1)
+		}
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, b...)
+		rest = after
 	}
 	return out, nil
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"math/big"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func unhex(t *testing.T, s string) []byte {
@@ -107,11 +109,44 @@ func FuzzNext(f *testing.F) {
 		if len(tlv.Raw)+len(rest) != len(b) {
 			t.Errorf("%d bytes became %d and %d", len(b), len(tlv.Raw), len(rest))
 		}
-		tlv.Octets()
-		tlv.Bits()
-		tlv.Int()
-		tlv.OID()
-		tlv.Children()
-		tlv.Find(0x04)
+		tag, length, header, indefinite, err := ParseHeader(b)
+		if err != nil || tag != tlv.Tag || !indefinite && header+length != len(tlv.Raw) {
+			t.Errorf("header of tag %X with %d bytes in %d: %v", tag, length, len(tlv.Raw), err)
+		}
+		repotest.Bounded(t, len(b), func() {
+			tlv.Octets()
+			tlv.Bits()
+			tlv.Int()
+			tlv.OID()
+			tlv.Find(0x04)
+		})
+	})
+}
+
+func FuzzList(f *testing.F) {
+	f.Add([]byte{0x30, 0, 0x04, 1, 2, 0x24, 0x80, 0x04, 1, 2, 0, 0})
+	f.Add(bytes.Repeat([]byte{0x04, 0}, 100))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := repotest.Parsed(t, b, List)
+		if err != nil {
+			return
+		}
+		var joined []byte
+		for _, e := range list {
+			joined = append(joined, e.Raw...)
+			if e.Tag.Constructed() {
+				continue
+			}
+			if back, err := Parse(Encode(e.Tag, e.Value), e.Tag); err != nil || !bytes.Equal(back.Value, e.Value) {
+				t.Errorf("tag %X does not survive its own encoding: %v", e.Tag, err)
+			}
+		}
+		if !bytes.Equal(joined, b) {
+			t.Errorf("%X came apart as %X", b, joined)
+		}
+		some, err := TLV{Value: b}.AtMost(3)
+		if (err == nil) != (len(list) <= 3) || err == nil && len(some) != len(list) {
+			t.Errorf("at most 3 of %d: got %d, %v", len(list), len(some), err)
+		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/access"
 	"limen/mrtd/apdu"
 	"limen/mrtd/ber"
@@ -333,18 +334,23 @@ func FuzzCommands(f *testing.F) {
 		p := specimen(true, PACE{OID: oid128, ParameterID: 12}, PACE{OID: oidPACE + "4.2", ParameterID: 13},
 			PACE{OID: oidPACE + "6.2", ParameterID: 13}, PACE{OID: oidPACE + "1.2", ParameterID: 0}, PACE{OID: oidPACE + "3.2", ParameterID: 0})
 		p.CAM = []ChipKey{{KeyID: 13, Curve: ec.ByName("brainpoolP256r1"), Private: big.NewInt(7)}}
-		card := New(p, Options{Random: rnd{}})
-		if inSession {
-			card, _, _ = opened(t, Options{})
-		}
-		for _, c := range [][]byte{first, second} {
-			b, err := card.Transmit(context.Background(), c)
-			if err != nil || len(b) < 2 || len(b) > apdu.MaxLe+2 {
-				t.Errorf("%X: answered %d bytes, %v", c, len(b), err)
+		repotest.Metered(t, func() int {
+			card := New(p, Options{Random: rnd{}})
+			if inSession {
+				card, _, _ = opened(t, Options{})
 			}
-		}
-		if card.opened && !inSession {
-			t.Error("the chip opened without a key")
-		}
+			n := len(first) + len(second)
+			for _, c := range [][]byte{first, second} {
+				b, err := card.Transmit(context.Background(), c)
+				if err != nil || len(b) < 2 || len(b) > apdu.MaxLe+2 {
+					t.Errorf("%X: answered %d bytes, %v", c, len(b), err)
+				}
+				n += len(b)
+			}
+			if card.opened && !inSession {
+				t.Error("the chip opened without a key")
+			}
+			return n
+		})
 	})
 }

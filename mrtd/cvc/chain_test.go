@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"limen/internal/repotest"
 	"limen/mrtd/trust"
 )
 
@@ -300,7 +301,7 @@ func FuzzParseRequest(f *testing.F) {
 	}
 	f.Add(r.Raw)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := ParseRequest(b); err == nil && r.Voucher != "" {
+		if r, err := repotest.Parsed(t, b, ParseRequest); err == nil && r.Voucher != "" {
 			_ = r.VerifyVoucher(r.Key)
 		}
 	})

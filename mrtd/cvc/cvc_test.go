@@ -416,7 +416,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := Parse(b)
+		c, err := repotest.Parsed(t, b, Parse)
 		if err != nil {
 			return
 		}
@@ -437,7 +437,7 @@ func FuzzParseKey(f *testing.F) {
 		f.Add(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: b}))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if k, err := ParseKey(b); err == nil && k.curve != nil && !k.curve.Contains(k.point) {
+		if k, err := repotest.Parsed(t, b, ParseKey); err == nil && k.curve != nil && !k.curve.Contains(k.point) {
 			t.Error("a key off its curve")
 		}
 	})

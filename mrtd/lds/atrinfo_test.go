@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 )
 
@@ -66,7 +67,7 @@ func FuzzParseATRInfo(f *testing.F) {
 	f.Add(octets(f, "8031B8739401C0"))
 	f.Add(octets(f, "00739401C0059000"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		a, err := ParseATRInfo(b)
+		a, err := repotest.Parsed(t, b, ParseATRInfo)
 		if err == nil && (a.MaxCommand < 0 || a.MaxResponse < 0 || len(a.Objects) > maxATRObjects*(maxATRObjects+1)) {
 			t.Errorf("got %v", a)
 		}

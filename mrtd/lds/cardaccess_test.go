@@ -109,7 +109,7 @@ func FuzzParseCardAccess(f *testing.F) {
 	g := dh.ByParameterID(0)
 	f.Add(ber.Encode(ber.Set, publicKeyInfo(x942(g), g.G), publicKeyInfo(pkcs3(g), g.G)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		infos, err := ParseCardAccess(b)
+		infos, err := repotest.Parsed(t, b, ParseCardAccess)
 		if err != nil {
 			return
 		}

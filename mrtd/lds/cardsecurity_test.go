@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/chipsim"
 	"limen/mrtd/lds"
 	"limen/mrtd/specimen"
@@ -74,7 +75,7 @@ func FuzzParseCardSecurity(f *testing.F) {
 	good, _ := cardSecurity(f)
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := lds.ParseCardSecurity(b)
+		c, err := repotest.Parsed(t, b, lds.ParseCardSecurity)
 		if err != nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 )
 
@@ -77,7 +78,7 @@ func FuzzParseCVCA(f *testing.F) {
 	f.Add(octets(f, "420b55544356434130303031314200"))
 	f.Add(make([]byte, CVCALen))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := ParseCVCA(b)
+		c, err := repotest.Parsed(t, b, ParseCVCA)
 		if err != nil {
 			return
 		}

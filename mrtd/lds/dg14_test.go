@@ -111,7 +111,7 @@ func FuzzParseDG14(f *testing.F) {
 	f.Add(ber.Encode(0x6E, ber.Encode(ber.Set, octets(f, paceInfoG1))))
 	f.Add(ber.Encode(0x6E, ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oidActiveAuth), ber.EncodeInt(big.NewInt(1)), ber.EncodeOID("0.4.0.127.0.7.1.1.4.1.3")))))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		infos, err := ParseDG14(b)
+		infos, err := repotest.Parsed(t, b, ParseDG14)
 		if n := len(infos.PACE) + len(infos.PublicKeys) + len(infos.ChipAuth) + len(infos.ActiveAuth) + len(infos.Domains) + len(infos.Unknown); err != nil && n > 0 || n > maxInfos {
 			t.Errorf("%d infos, %v", n, err)
 		}
@@ -124,7 +124,7 @@ func FuzzParseDG15(f *testing.F) {
 	f.Add(dg15(explicitParameters(c), c.Marshal(c.G)))
 	f.Add(dg15(rsaAlgorithm(ber.Encode(ber.Null)), ber.Encode(ber.Sequence, ber.Encode(ber.Integer, bytes.Repeat([]byte{0xA5}, 128)), ber.EncodeInt(big.NewInt(65537)))))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		k, err := ParseDG15(b)
+		k, err := repotest.Parsed(t, b, ParseDG15)
 		if err == nil && k == nil {
 			t.Error("neither key nor error")
 		}

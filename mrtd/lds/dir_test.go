@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func TestDIR(t *testing.T) {
@@ -53,7 +55,7 @@ func TestDIR(t *testing.T) {
 func FuzzParseDIR(f *testing.F) {
 	f.Add(EncodeDIR(DIR{{AID: AIDTravelDocument, Label: "eMRTD"}, {AID: AIDVisaRecords}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := ParseDIR(b)
+		d, err := repotest.Parsed(t, b, ParseDIR)
 		if err != nil {
 			return
 		}

@@ -1,8 +1,12 @@
 package lds
 
 import (
+	"encoding/json"
 	"reflect"
 	"testing"
+	"unicode"
+
+	"limen/internal/repotest"
 )
 
 func FuzzParseDG11(f *testing.F) {
@@ -15,7 +19,7 @@ func FuzzParseDG11(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := ParseDG11(b)
+		d, err := repotest.Parsed(t, b, ParseDG11)
 		if err != nil {
 			return
 		}
@@ -37,7 +41,7 @@ func FuzzParseDG12(f *testing.F) {
 	f.Add([]byte("\x6C\x10\x5C\x04\x5F\x19\x5F\x26\x5F\x19\x01A\x5F\x26\x04\x20\x07\x04\x16"))
 	f.Add([]byte("\x6C\x12\xA0\x10\x02\x01\x01\x5F\x1A\x0AKARL<<ERIK"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := ParseDG12(b)
+		d, err := repotest.Parsed(t, b, ParseDG12)
 		if err != nil {
 			return
 		}
@@ -55,7 +59,7 @@ func FuzzParseDG12(f *testing.F) {
 func FuzzParseDG16(f *testing.F) {
 	f.Add(example(f, "dg16"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := ParseDG16(b)
+		d, err := repotest.Parsed(t, b, ParseDG16)
 		if err != nil {
 			return
 		}
@@ -73,7 +77,7 @@ func FuzzParseDisplayed(f *testing.F) {
 	f.Add(example(f, "dg5"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, parse := range []func([]byte) ([]Image, error){ParseDG5, ParseDG7} {
-			images, err := parse(b)
+			images, err := repotest.Parsed(t, b, parse)
 			total := 0
 			for _, i := range images {
 				total += len(i.Data)
@@ -96,7 +100,7 @@ func FuzzParseDG3(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		dg3, err := ParseDG3(b)
+		dg3, err := repotest.Parsed(t, b, ParseDG3)
 		if err != nil {
 			return
 		}
@@ -130,7 +134,7 @@ func FuzzParseDG4(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		dg4, err := ParseDG4(b)
+		dg4, err := repotest.Parsed(t, b, ParseDG4)
 		if err != nil {
 			return
 		}
@@ -147,6 +151,115 @@ func FuzzParseDG4(f *testing.F) {
 		}
 		if back, err := ParseDG4(again); err != nil || len(back.Irises) != len(dg4.Irises) {
 			t.Errorf("does not survive its own encoding: %v", err)
+		}
+	})
+}
+
+// FuzzRecord reads one record as each of the six kinds: inside a group the
+// fuzzer would have to keep three lengths around it in step.
+func FuzzRecord(f *testing.F) {
+	faces, err := EncodeFaces(allFace(Face2005), allFace(Face2011), allFace(Face39794))
+	if err != nil {
+		f.Fatal(err)
+	}
+	fingers, irises := []Finger{}, []Iris{}
+	for _, standard := range []Standard{Finger2005, Finger2011, Finger39794} {
+		fingers = append(fingers, Finger{Standard: standard, Position: RightIndex, Width: 8, Height: 8, PPI: 500, Captured: day2023, Qualities: []Quality{{90, 1, 1}}, Image: wsqBytes})
+	}
+	for _, standard := range []Standard{Iris2005, Iris2011, Iris39794} {
+		irises = append(irises, Iris{Standard: standard, Eye: LeftEye, Width: 8, Height: 8, Captured: day2023, Qualities: []Quality{{90, 1, 1}}, Image: jp2Bytes})
+	}
+	dg3, err := EncodeDG3(nil, fingers...)
+	if err != nil {
+		f.Fatal(err)
+	}
+	dg4, err := EncodeDG4(nil, irises...)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for group, file := range map[int][]byte{2: faces, 3: dg3, 4: dg4} {
+		templates, err := parseTemplates(file, group)
+		if err != nil || len(templates) != 3 {
+			f.Fatalf("DG%d: %d templates, %v", group, len(templates), err)
+		}
+		for _, t := range templates {
+			f.Add(t.block)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		octets := 0
+		for _, parse := range []func([]byte) ([]Face, error){parseFaces19794, parseFaces39794} {
+			list, _ := repotest.Parsed(t, b, parse)
+			for _, face := range list {
+				octets += len(face.Image)
+			}
+		}
+		for _, parse := range []func([]byte) ([]Finger, error){parseFingers19794, parseFingers39794} {
+			list, _ := repotest.Parsed(t, b, parse)
+			for _, finger := range list {
+				octets += len(finger.Image)
+			}
+		}
+		for _, parse := range []func([]byte) ([]Iris, error){parseIrises19794, parseIrises39794} {
+			list, _ := repotest.Parsed(t, b, parse)
+			for _, iris := range list {
+				octets += len(iris.Image)
+			}
+		}
+		if octets > len(b) {
+			t.Errorf("%d octets of pictures in %d", octets, len(b))
+		}
+	})
+}
+
+// FuzzDescribe reads a file as any group, the opaque ones among them, and tells
+// what it is made of.
+func FuzzDescribe(f *testing.F) {
+	f.Add(byte(11), example(f, "dg11"))
+	f.Add(byte(13), EncodeDG13([]byte("specimen")))
+	f.Add(byte(16), example(f, "dg16"))
+	f.Fuzz(func(t *testing.T, group byte, b []byte) {
+		n := int(group%16) + 1
+		d, err := repotest.Parsed(t, b, func(b []byte) (Description, error) { return Describe(n, b) })
+		if err != nil {
+			return
+		}
+		octets := 0
+		for _, p := range d.Pictures {
+			octets += p.Bytes
+		}
+		if d.Group != n || d.Bytes != len(b) || octets > len(b) {
+			t.Errorf("%+v of %d octets", d, len(b))
+		}
+		if _, err := json.Marshal(d); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// FuzzText reads what the elements of DG11, DG12 and DG16 are made of.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"ERIKSSON<<ANNA<MARIA", "19740812", "\x19\x74\x08\x12", "20240102030405", "M\xFCller", "a<\u202Eb", "1974<<<<"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		repotest.Bounded(t, len(b), func() {
+			name := parseName(b)
+			if back := parseName(name.encode()); back != name && name.Primary != "" {
+				t.Error("a name does not survive its own encoding")
+			}
+			if n := len(parts(b)); n > maxParts {
+				t.Errorf("%d parts", n)
+			}
+			if d, _, ok := parseDay(b); ok && (d.Month > 12 || d.Day > 31) {
+				t.Errorf("a date in month %d", d.Month)
+			}
+			parseMoment(b)
+		})
+		for _, r := range text(b) {
+			if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+				t.Errorf("%U gets through", r)
+			}
 		}
 	})
 }

@@ -200,7 +200,7 @@ func TestPrintedFormsAreRedacted(t *testing.T) {
 func FuzzParseCOM(f *testing.F) {
 	f.Add(EncodeCOM(COM{LDSVersion: "0107", UnicodeVersion: "040000", Groups: []int{1, 2}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		com, err := ParseCOM(b)
+		com, err := repotest.Parsed(t, b, ParseCOM)
 		if err == nil && len(com.Groups) > len(com.Tags) {
 			t.Errorf("%d groups of %d tags", len(com.Groups), len(com.Tags))
 		}
@@ -214,7 +214,7 @@ func FuzzParseDG1(f *testing.F) {
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		lines, err := ParseDG1(b)
+		lines, err := repotest.Parsed(t, b, ParseDG1)
 		if err != nil {
 			return
 		}
@@ -245,7 +245,7 @@ func FuzzParseDG2(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		dg2, err := ParseDG2(b)
+		dg2, err := repotest.Parsed(t, b, ParseDG2)
 		total := 0
 		for _, face := range dg2.Faces {
 			total += len(face.Image)

@@ -89,7 +89,7 @@ func (s *SOD) parseObject(b []byte) error {
 		return fmt.Errorf("version: %w", err)
 	}
 	if !version.IsInt64() || version.Int64() < 0 || version.Int64() > 1 {
-		return fmt.Errorf("version %s is neither 0 nor 1", version)
+		return errors.New("version is neither 0 nor 1")
 	}
 	s.Version = int(version.Int64())
 	algorithm, err := fields[1].Children()

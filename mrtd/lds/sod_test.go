@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 	"limen/mrtd/lds"
 	"limen/mrtd/specimen"
@@ -112,7 +113,7 @@ func signers(t *testing.T, sod []byte) []byte {
 func FuzzParseSOD(f *testing.F) {
 	f.Add(specimenSOD(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		sod, err := lds.ParseSOD(b)
+		sod, err := repotest.Parsed(t, b, lds.ParseSOD)
 		if err != nil {
 			return
 		}

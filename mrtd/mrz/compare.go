@@ -1,6 +1,10 @@
 package mrz
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // NameMatch is how a name in national characters stands to the MRZ's.
 type NameMatch string
@@ -25,6 +29,9 @@ const maxName = 512
 // (NameTruncated), its words may be beginnings of the name's and words may be
 // left out.
 func CompareName(primary, secondary string, m MRZ) NameMatch {
+	if len(primary)+len(secondary) > utf8.UTFMax*maxName {
+		return NameUndetermined
+	}
 	p, s := lettersOf(primary), lettersOf(secondary)
 	if len(p.runes)+len(s.runes) == 0 || len(p.runes)+len(s.runes) > maxName || m.Primary+m.Secondary == "" {
 		return NameUndetermined
@@ -108,7 +115,8 @@ func (s spelled) render(identifier string, truncated bool) bool {
 // is enough, as something text is the beginning of. It follows all choices at
 // once: at is the set of places in text that the letters so far can reach.
 func becomes(letters []rune, text string, beginning bool) bool {
-	at := map[int]bool{0: true}
+	at, next := make([]bool, len(text)+1), make([]bool, len(text)+1)
+	at[0] = true
 	var last []string
 	for _, r := range letters {
 		if beginning && at[len(text)] && text != "" {
@@ -121,8 +129,11 @@ func becomes(letters []rune, text string, beginning bool) bool {
 		} else {
 			choices = append([]string{""}, choices...)
 		}
-		next := map[int]bool{}
-		for from := range at {
+		clear(next)
+		for from, reached := range at {
+			if !reached {
+				continue
+			}
 			for _, c := range choices {
 				switch rest := text[from:]; {
 				case strings.HasPrefix(rest, c):
@@ -132,7 +143,7 @@ func becomes(letters []rune, text string, beginning bool) bool {
 				}
 			}
 		}
-		if at = next; len(at) == 0 {
+		if at, next = next, at; !slices.Contains(at, true) {
 			return false
 		}
 	}

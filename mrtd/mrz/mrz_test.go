@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"limen/internal/repotest"
 )
 
 var today = time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)
@@ -246,7 +248,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(strings.Replace(strings.Join(s.Lines, "\n"), "<", "", 1))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		m, err := Parse([]string{text}, today)
+		m, err := repotest.Parsed(t, []byte(text), func([]byte) (MRZ, error) { return Parse([]string{text}, today) })
 		if err != nil {
 			return
 		}

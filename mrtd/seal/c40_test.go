@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func TestC40Examples(t *testing.T) {
@@ -54,7 +56,7 @@ func FuzzC40(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		text, err := decodeC40(b)
+		text, err := repotest.Parsed(t, b, decodeC40)
 		if err != nil {
 			return
 		}

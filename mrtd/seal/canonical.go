@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // maxNesting bounds JSON values inside each other; a seal has six.
@@ -47,9 +49,7 @@ func appendCanonical(b []byte, v any, depth int) ([]byte, error) {
 		for name := range v {
 			names = append(names, name)
 		}
-		slices.SortFunc(names, func(x, y string) int {
-			return slices.Compare(utf16.Encode([]rune(x)), utf16.Encode([]rune(y)))
-		})
+		slices.SortFunc(names, compareUnits)
 		b = append(b, '{')
 		for i, name := range names {
 			if i > 0 {
@@ -63,6 +63,27 @@ func appendCanonical(b []byte, v any, depth int) ([]byte, error) {
 		return append(b, '}'), nil
 	}
 	return nil, errors.New("JSON value of no kind")
+}
+
+// compareUnits orders names by their UTF-16 units: characters beyond the basic
+// plane come before those from U+E000 on. It makes no copies of what it compares.
+func compareUnits(x, y string) int {
+	for x != "" && y != "" {
+		a, n := utf8.DecodeRuneInString(x)
+		b, m := utf8.DecodeRuneInString(y)
+		if a != b {
+			return cmp.Or(cmp.Compare(firstUnit(a), firstUnit(b)), cmp.Compare(a, b))
+		}
+		x, y = x[n:], y[m:]
+	}
+	return cmp.Compare(len(x), len(y))
+}
+
+func firstUnit(r rune) rune {
+	if high, _ := utf16.EncodeRune(r); r > 0xFFFF {
+		return high
+	}
+	return r
 }
 
 var escapes = map[rune]string{'\b': `\b`, '\t': `\t`, '\n': `\n`, '\f': `\f`, '\r': `\r`, '"': `\"`, '\\': `\\`}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func canonical(text string) (string, error) {
@@ -41,7 +43,7 @@ func TestCanonicalForm(t *testing.T) {
 func FuzzCanonical(f *testing.F) {
 	f.Add(`{"b": [1, 2.50, -1e-7], "a": "\u00e9\n"}`)
 	f.Fuzz(func(t *testing.T, in string) {
-		first, err := canonical(in)
+		first, err := repotest.Parsed(t, []byte(in), func([]byte) (string, error) { return canonical(in) })
 		if err != nil {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/authn"
 	"limen/mrtd/seal"
 	"limen/mrtd/specimen"
@@ -169,7 +170,7 @@ func TestNothingOfAnNCPrints(t *testing.T) {
 func FuzzParseNC(f *testing.F) {
 	f.Add(openSSLNC(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		n, err := seal.ParseNC(b)
+		n, err := repotest.Parsed(t, b, seal.ParseNC)
 		if err != nil {
 			return
 		}

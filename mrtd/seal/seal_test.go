@@ -11,8 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"limen/internal/repotest"
+	"limen/mrtd/authn"
 	"limen/mrtd/mrz"
 	"limen/mrtd/seal"
+	"limen/mrtd/specimen"
+	"limen/mrtd/trust"
 )
 
 // vectors reads a data file: name = hex.
@@ -180,11 +184,27 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	}
+	// A signer of Utopia whom the store vouches for has signed one seal.
+	a := authority(f, "fuzz")
+	by, cert := sealSigner(f, a, specimen.SealProfile{Name: "01", Serial: 1, Curve: "P-256", Types: []string{"NV"}})
+	store := storeOf(f, a.CSCA())
+	genuine, err := by.encode(visaSeal(f, 4))
+	if err != nil {
+		f.Fatal(err)
+	}
+	message := genuine[:len(genuine)-2-64] // what the signature's element follows
+	f.Add(genuine)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := seal.Parse(b)
+		s, err := repotest.Parsed(t, b, seal.Parse)
 		if err != nil {
 			return
 		}
+		repotest.Bounded(t, len(b), func() {
+			r := seal.Verify(s, []*trust.Certificate{cert}, store, check)
+			if r.Signature.Status == authn.Passed && len(s.Signature) > 0 && !bytes.HasPrefix(b, message) {
+				t.Error("a seal nobody signed verifies")
+			}
+		})
 		total := len(s.Signature)
 		for _, feature := range s.Features {
 			total += len(feature.Value)

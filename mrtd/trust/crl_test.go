@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 	"limen/mrtd/specimen"
 	"limen/mrtd/trust"
@@ -209,7 +210,7 @@ func FuzzParseCRL(f *testing.F) {
 		f.Add(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: b}))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, err := trust.ParseCRL(b)
+		l, err := repotest.Parsed(t, b, trust.ParseCRL)
 		if err != nil {
 			return
 		}

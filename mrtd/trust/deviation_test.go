@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 	"limen/mrtd/specimen"
 	"limen/mrtd/trust"
@@ -265,14 +266,14 @@ func FuzzParseDeviationList(f *testing.F) {
 	f.Add(deviations(f, a, this, specimen.Deviation{Signer: a.Signer(), By: specimen.ByKeyID, Type: typeDSEncoding, Parameter: ber.EncodeOID("2.5.29.35")}))
 	ds := parse(f, a.Signer())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, err := trust.ParseDeviationList(b)
+		l, err := repotest.Parsed(t, b, trust.ParseDeviationList)
 		if err != nil {
 			return
 		}
 		for _, d := range l.Deviations {
 			_ = d.String()
 		}
-		verified, err := trust.VerifyDeviationList(b, root)
+		verified, err := repotest.Parsed(t, b, func(b []byte) (trust.DeviationList, error) { return trust.VerifyDeviationList(b, root) })
 		if err != nil {
 			return
 		}

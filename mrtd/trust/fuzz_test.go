@@ -2,14 +2,19 @@ package trust
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/hex"
 	"errors"
 	"io"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
+	"limen/mrtd/ec"
 )
 
 // FuzzLDIFReader reads entries without judging what they hold.
@@ -23,27 +28,29 @@ func FuzzLDIFReader(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		looksLikeLDIF(b)
-		r := newLDIF(bytes.NewReader(b))
-		octets := 0
-		for {
-			e, err := r.next()
-			if err != nil {
-				if errors.Is(err, io.EOF) && r.line > len(b) {
-					t.Errorf("%d lines in %d octets", r.line, len(b))
+		repotest.Bounded(t, len(b), func() {
+			looksLikeLDIF(b)
+			r := newLDIF(bytes.NewReader(b))
+			octets := 0
+			for {
+				e, err := r.next()
+				if err != nil {
+					if errors.Is(err, io.EOF) && r.line > len(b) {
+						t.Errorf("%d lines in %d octets", r.line, len(b))
+					}
+					return
 				}
-				return
+				if e.line < 1 || e.line > r.line || len(e.values) > maxLDIFValues {
+					t.Errorf("an entry of line %d of %d with %d values", e.line, r.line, len(e.values))
+				}
+				for _, v := range e.values {
+					octets += len(v.value)
+				}
+				if octets > len(b) {
+					t.Errorf("%d octets of values from %d", octets, len(b))
+				}
 			}
-			if e.line < 1 || e.line > r.line || len(e.values) > maxLDIFValues {
-				t.Errorf("an entry of line %d of %d with %d values", e.line, r.line, len(e.values))
-			}
-			for _, v := range e.values {
-				octets += len(v.value)
-			}
-			if octets > len(b) {
-				t.Errorf("%d octets of values from %d", octets, len(b))
-			}
-		}
+		})
 	})
 }
 
@@ -65,8 +72,11 @@ func FuzzDeviations(f *testing.F) {
 		ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.Encode(0x82, []byte{1, 2})), ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID("2.23.136.1.1.7.3.1"), ber.Encode(0xA0, ber.EncodeOID("2.5.29.35"))))))))
 	signer := &Certificate{Serial: big.NewInt(0x142), SubjectKeyID: []byte{1, 2}}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var l DeviationList
-		if l.setContent(b) != nil {
+		l, err := repotest.Parsed(t, b, func(b []byte) (l DeviationList, err error) {
+			err = l.setContent(b)
+			return l, err
+		})
+		if err != nil {
 			return
 		}
 		for _, d := range l.Deviations {
@@ -74,6 +84,70 @@ func FuzzDeviations(f *testing.F) {
 				t.Errorf("deviation %q of type %q with %d numbers", d, d.OID, d.Numbers)
 			}
 			d.concerns(signer, "P", "CA00001AL", time.Date(2017, 12, 1, 0, 0, 0, 0, time.UTC))
+		}
+	})
+}
+
+// FuzzVerify reads a key and an algorithm and judges a signature by them: of the
+// three nothing is trusted, and nobody signed.
+func FuzzVerify(f *testing.F) {
+	c := ec.ByName("P-256")
+	point := ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID(oidECKey), ber.EncodeOID(c.OID())), ber.EncodeBits(c.Marshal(c.G)))
+	modulus := ber.Encode(ber.Sequence, ber.Encode(ber.Integer, bytes.Repeat([]byte{0xA5}, 128)), ber.EncodeInt(big.NewInt(65537)))
+	rsa := ber.Encode(ber.Sequence, ber.Encode(ber.Sequence, ber.EncodeOID(oidRSA), ber.Encode(ber.Null)), ber.EncodeBits(modulus))
+	sha256 := ber.Encode(ber.Sequence, ber.EncodeOID("2.16.840.1.101.3.4.2.1"))
+	mask := ber.Encode(ber.Sequence, ber.EncodeOID(oidMGF1), sha256)
+	f.Add(point, ber.Encode(ber.Sequence, ber.EncodeOID(SignatureOID(ECDSA, crypto.SHA256))), ber.Encode(ber.Sequence, []byte{2, 1, 1, 2, 1, 1}))
+	f.Add(point, ber.Encode(ber.Sequence, ber.EncodeOID("0.4.0.127.0.7.1.1.4.1.3")), bytes.Repeat([]byte{1}, 64))
+	f.Add(rsa, ber.Encode(ber.Sequence, ber.EncodeOID(SignatureOID(RSAPKCS1, crypto.SHA1)), ber.Encode(ber.Null)), bytes.Repeat([]byte{1}, 128))
+	f.Add(rsa, ber.Encode(ber.Sequence, ber.EncodeOID(oidPSS), ber.Encode(ber.Sequence, ber.Encode(0xA0, sha256), ber.Encode(0xA1, mask), ber.Encode(0xA2, []byte{2, 1, 32}))), bytes.Repeat([]byte{1}, 128))
+	f.Fuzz(func(t *testing.T, spki, identifier, signature []byte) {
+		repotest.Bounded(t, len(spki)+len(identifier)+len(signature), func() {
+			key, err := ParsePublicKey(spki)
+			if err != nil {
+				return
+			}
+			if n := key.SignatureLength(); n < 0 || n > 2*maxModulusBits/8 || !key.Equal(key) && n > 0 {
+				t.Errorf("%s with signatures of %d octets", key, n)
+			}
+			element, _, err := ber.Next(identifier)
+			if err != nil {
+				return
+			}
+			a, err := parseAlgorithm(element)
+			if err != nil {
+				return
+			}
+			_ = a.String()
+			if Verify(key, a, crypto.SHA256, []byte("what nobody signed"), signature) == nil && bytes.Equal(spki, rsa) {
+				t.Errorf("%s verifies", a)
+			}
+		})
+	})
+}
+
+// FuzzParseName reads a distinguished name, and the DER of it.
+func FuzzParseName(f *testing.F) {
+	part := func(oid string, tag ber.Tag, value string) []byte {
+		return ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID(oid), ber.Encode(tag, []byte(value))))
+	}
+	f.Add(ber.Encode(ber.Sequence, part(oidCountry, ber.PrintableString, "UT"), part("2.5.4.10", ber.UTF8String, "Utopia  State"), part("2.5.4.3", 0x1E, "\x00C\x00S\x00C\x00A")))
+	f.Add(ber.Encode(ber.Sequence, part("1.2.3", 0x14, "M\xFCller")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, err := repotest.Parsed(t, b, ParseName)
+		if err != nil {
+			return
+		}
+		if !n.Equal(n) || strings.ContainsFunc(n.String(), unicode.IsControl) {
+			t.Errorf("name %q", n)
+		}
+		der, err := repotest.Parsed(t, b, canonical)
+		if err != nil {
+			return
+		}
+		again, err := canonical(der)
+		if err != nil || !bytes.Equal(again, der) {
+			t.Errorf("%X in DER is not DER: %X, %v", der, again, err)
 		}
 	})
 }

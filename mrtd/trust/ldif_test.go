@@ -363,8 +363,11 @@ func FuzzLDIF(f *testing.F) {
 		if !bytes.HasPrefix(b, []byte("dn:")) && !bytes.HasPrefix(b, []byte("version:")) {
 			b = append([]byte("version: 1\n\n"), b...)
 		}
-		s := storeOf(t, a.CSCA())
-		n, err := importLDIF(s, b)
+		var s *trust.Store
+		n, err := repotest.Parsed(t, b, func(b []byte) (trust.Counts, error) {
+			s = storeOf(t, a.CSCA())
+			return importLDIF(s, b)
+		})
 		if err != nil && (s.Signers() != 0 || len(s.Sources()) != 1) {
 			t.Error("a refused file left something in the store")
 		}

@@ -27,6 +27,7 @@ const (
 	// The fullest list of 2026 has 588 certificates in 0.9 MB.
 	maxListBytes        = 32 << 20
 	maxListCertificates = 20000
+	maxListUnreadable   = 256 // each is kept as an error, a hundred times as long as the shortest
 )
 
 // ParseMasterList reads a list without judging its signature. Only
@@ -64,7 +65,7 @@ func parseMasterList(b []byte) (MasterList, error) {
 		return list, errors.New("content is not a version and a set of certificates")
 	}
 	if v, err := fields[0].Int(); err != nil || v.Sign() != 0 {
-		return list, fmt.Errorf("version %v is not 0, the one this system reads", v)
+		return list, errors.New("version is not 0, the one this system reads")
 	}
 	seen := map[[32]byte]bool{}
 	for rest := fields[1].Value; len(rest) > 0; {
@@ -78,6 +79,8 @@ func parseMasterList(b []byte) (MasterList, error) {
 		}
 		c, err := ParseCertificate(t.Raw)
 		switch {
+		case err != nil && len(list.Unreadable) == maxListUnreadable:
+			return list, fmt.Errorf("more than %d certificates do not parse", maxListUnreadable)
 		case err != nil:
 			list.Unreadable = append(list.Unreadable, fmt.Errorf("entry %d: %w", n, err))
 		case seen[c.digest]:

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 	"limen/mrtd/specimen"
 	"limen/mrtd/trust"
@@ -380,7 +381,7 @@ func FuzzParseCertificate(f *testing.F) {
 	f.Add(a.Signer())
 	c := parse(f, a.CSCA())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := trust.ParseCertificate(b)
+		got, err := repotest.Parsed(t, b, trust.ParseCertificate)
 		if err != nil {
 			return
 		}
@@ -398,11 +399,11 @@ func FuzzParseMasterList(f *testing.F) {
 	f.Add(masterList(f, a, begin.AddDate(0, 1, 0), a.CSCA()))
 	root := parse(f, a.CSCA())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		list, err := trust.ParseMasterList(b)
+		list, err := repotest.Parsed(t, b, trust.ParseMasterList)
 		if err != nil {
 			return
 		}
-		if verified, err := trust.VerifyMasterList(b, root); err == nil && (len(verified.Certificates) != 1 || !bytes.Equal(verified.Certificates[0].Raw, a.CSCA())) {
+		if verified, err := repotest.Parsed(t, b, func(b []byte) (trust.MasterList, error) { return trust.VerifyMasterList(b, root) }); err == nil && (len(verified.Certificates) != 1 || !bytes.Equal(verified.Certificates[0].Raw, a.CSCA())) {
 			t.Errorf("a list nobody signed verifies, with %d certificates", len(list.Certificates))
 		}
 	})

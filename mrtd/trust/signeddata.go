@@ -111,7 +111,7 @@ func (s *SignedData) parse(t ber.TLV) error {
 	}
 	// Doc 9303-10 asks for 3; the number is not signed and decides nothing.
 	if !version.IsInt64() || version.Int64() < 0 || version.Int64() > 5 {
-		return fmt.Errorf("version %s is not one of CMS", version)
+		return errors.New("version is not one of CMS")
 	}
 	s.Version = int(version.Int64())
 	if err := s.setContent(fields[2]); err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"limen/internal/repotest"
 )
 
 func hashOf(b byte) []byte { return bytes.Repeat([]byte{b}, hashSize) }
@@ -155,7 +157,7 @@ func FuzzDecode(f *testing.F) {
 	raw, _ = Answer{Device: "gate-1", Receipt: []byte("note")}.Encode()
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if v, err := DecodeBatch(b); err == nil {
+		if v, err := repotest.Parsed(t, b, DecodeBatch); err == nil {
 			again, err := v.Encode()
 			if err != nil {
 				t.Fatalf("a batch that was read cannot be written: %v", err)
@@ -164,12 +166,12 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("a batch does not survive writing: %v", err)
 			}
 		}
-		if v, err := DecodeStatus(b); err == nil {
+		if v, err := repotest.Parsed(t, b, DecodeStatus); err == nil {
 			if _, err := v.Encode(); err != nil {
 				t.Fatalf("a status that was read cannot be written: %v", err)
 			}
 		}
-		if v, err := DecodeAnswer(b); err == nil {
+		if v, err := repotest.Parsed(t, b, DecodeAnswer); err == nil {
 			if _, err := v.Encode(); err != nil {
 				t.Fatalf("an answer that was read cannot be written: %v", err)
 			}
@@ -180,7 +182,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzReceipt(f *testing.F) {
 	f.Add(Receipt{Device: "gate-1", Size: 12}.Text())
 	f.Fuzz(func(t *testing.T, text string) {
-		if r, err := ParseReceipt(text); err == nil && r.Text() != text {
+		if r, err := repotest.Parsed(t, []byte(text), func([]byte) (Receipt, error) { return ParseReceipt(text) }); err == nil && r.Text() != text {
 			t.Fatalf("got %q, want %q", r.Text(), text)
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"testing"
+
+	"limen/internal/repotest"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -144,7 +146,8 @@ func FuzzScanner(f *testing.F) {
 		if len(s.buf) > MaxData+10 {
 			t.Fatalf("%d bytes kept, want no more than one frame", len(s.buf))
 		}
-		whole := scanAll(p)
+		var whole []Frame
+		repotest.Bounded(t, len(p), func() { whole = scanAll(p) })
 		if len(whole) != len(got) {
 			t.Fatalf("cut at %d: got %d frames, want %d", at, len(got), len(whole))
 		}
