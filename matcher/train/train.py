@@ -5,7 +5,7 @@
 
 One command, which may be cut off and started again: what is in --out is taken up.
 About an hour on two idle processors. It writes limen-detector-demo.onnx,
-limen-recogniser-demo.onnx and figures.json.
+limen-recogniser-demo.onnx, figures.json and entries.yaml.
 """
 import argparse
 import hashlib
@@ -17,6 +17,7 @@ import detector
 import evaluate
 import recogniser
 from captures import STUDENT
+from entries import entries
 from nets import AsYuNet, export
 from people import Library, split
 from scenes import Cast
@@ -56,10 +57,12 @@ def main():
         with open(at(name), "rb") as f:
             data = f.read()
         figures["files"][name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    figures["detector"] = evaluate.detector(library, args.data, args.teachers, args.out, 1000, progress)
+    figures["detector"] = evaluate.detector(library, args.data, args.teachers, args.out, 400, progress)
     figures["recogniser"] = evaluate.recogniser(library, args.data, args.teachers, args.out, progress)
     write_json(at("figures.json"), figures)
-    print(f"the models and figures.json lie in {args.out}")
+    with open(at("entries.yaml"), "w", encoding="utf-8") as f:
+        f.write(entries(figures))
+    print(f"models, figures.json and entries.yaml (for matcher/catalog/manifest.yaml) lie in {args.out}")
 
 
 if __name__ == "__main__":
