@@ -14,8 +14,10 @@ from teachers import STRIDES
 # The longer side of a picture is reduced to this for the search.
 DETECT = 192
 
-# Sides of faces, in pixels, that each stride answers for; they overlap.
-SIZES = ((0, 52), (36, 112), (80, 1e9))
+# Sides of faces, in pixels, that each stride answers for; they overlap. The widest
+# stride answers for none: its cells are too coarse for landmarks, and on DETECT pixels
+# no face needs it. It is there because YuNet's outputs have it.
+SIZES = ((0, 44), (28, 1e9), (1e9, 1e9))
 
 
 def targets(boxes, points, side=SIDE):
@@ -74,7 +76,7 @@ def loss(outs, label, box, five):
     quality = said[..., 0][decided]
     wanted = torch.zeros_like(label).masked_scatter(face, iou.detach().clamp(0, 1))[decided]
     rated = ((wanted - quality.sigmoid()).abs() ** 2 * F.binary_cross_entropy_with_logits(quality, wanted, reduction="none")).sum()
-    return (found + rated + 2 * (2 - iou - union / hull).sum() + 8 * off) / count
+    return (found + rated + 2 * (2 - iou - union / hull).sum() + 16 * off) / count
 
 
 def learn(cast, out, images, minutes, progress):

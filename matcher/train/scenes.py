@@ -11,7 +11,7 @@ from captures import lit, sensed
 from mixtures import before, mix, recipe
 from people import SIDE as PERSON
 
-SIDE = 160
+SIDE = 128
 
 
 class Cast:
@@ -107,7 +107,7 @@ def _place(rng, cast, picture, others):
     if rng.random() < 0.5:  # mirrored: left and right change places
         person, box = person[:, ::-1], np.r_[PERSON - box[0] - box[2], box[1:]]
         points = points[[1, 0, 2, 4, 3]] * (-1, 1) + (PERSON - 1, 0)
-    move = _move(rng, box, side, 2 ** rng.uniform(np.log2(12), np.log2(0.75 * side)))
+    move = _move(rng, box, side, 2 ** rng.uniform(np.log2(15), np.log2(0.75 * side)))
     five = points @ move[:, :2].T + move[:, 2]
     # The box keeps its sides when the head leans; it stands around the moved middle.
     middle = move[:, :2] @ (box[:2] + box[2:] / 2) + move[:, 2]
