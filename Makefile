@@ -22,7 +22,7 @@ PEER_PACKAGES  := vsmartcard-vpicc jython
 
 FUZZTIME ?= 60s
 
-.PHONY: help deps deps-test build demo test peers check bench fuzz run train clean
+.PHONY: help deps deps-test build models demo test peers check bench fuzz run train clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ build: deps ## build the programs into bin/
 	@mkdir -p bin
 	@echo "building limen $(VERSION) into bin/ (a first build compiles OpenCV's binding: some minutes)" >&2
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+models: build ## install the operational face models; FROM=/media/usb without internet, ARGS=--system for the service
+	@bin/limen models install $(if $(FROM),--from $(FROM)) $(ARGS)
 
 demo: build ## run the appliance on simulated devices; ARGS="--headless --json" for scripts
 	@bin/limen demo $(ARGS)

@@ -69,7 +69,7 @@ type CameraConfig struct {
 type ModelsConfig struct {
 	Detector   string   `yaml:"detector" json:"detector"`
 	Recogniser string   `yaml:"recogniser" json:"recogniser"`
-	Spoof      []string `yaml:"spoof" json:"spoof"` // those installed judge together
+	Spoof      []string `yaml:"spoof" json:"spoof"` // judge together; where one is missing, none does
 }
 
 // LookupConfig is one database: an HTTPS service or a file.

@@ -115,7 +115,7 @@ func (c *doctorCommand) print(con *cli.Console, findings []finding) (err error) 
 func lookAtActiveModel(cfg device.Config, name string) (string, error) {
 	path, m, err := catalog.Find(name)
 	if m.Kind == catalog.Spoof && errors.Is(err, catalog.ErrNotFound) {
-		return "not installed, so presentation attacks are not looked for by it: " + m.HowToGet(), nil
+		return "not installed, so no network looks for presentation attacks: " + m.HowToGet(), nil
 	}
 	if err != nil {
 		return "", err

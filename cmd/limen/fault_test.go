@@ -134,7 +134,7 @@ func TestModelMissing(t *testing.T) {
 	if p := g.stage.FaceProblem(); p != limen.ModelMissing {
 		t.Errorf("got %q, want %q", p, limen.ModelMissing)
 	}
-	oneClearLine(t, g.await(models, device.Away), "not installed", "face_detection_yunet_2023mar.onnx", folder, "get it from")
+	oneClearLine(t, g.await(models, device.Away), "not installed", "face_detection_yunet_2023mar.onnx", folder, "limen models install yunet-2023mar")
 }
 
 // A model file that is not the catalog's is named and not used, and of one

@@ -60,7 +60,7 @@ type Manifest struct {
 // ErrNoThreshold says that a model was not calibrated for the rate asked for.
 var ErrNoThreshold = errors.New("no threshold was calibrated")
 
-// parse reads the manifest that from names, to stand beside known.
+// parse reads the manifest that from names, to stand beside known ones.
 func parse(from string, text []byte, known Manifest) (Manifest, error) {
 	// A manifest is plain: what YAML has beyond that is a way to hide things, and
 	// the decoder panics on some of it.
@@ -84,6 +84,9 @@ func parse(from string, text []byte, known Manifest) (Manifest, error) {
 		}
 		all.Sets = append(all.Sets, set)
 	}
+	// Of sets, a manifest may mean its own and the built-in ones, so that it does
+	// not hang on another that may come later or go.
+	all.Sets = slices.DeleteFunc(all.Sets, func(s Set) bool { return s.Manifest != "" })
 	for _, e := range m.Models {
 		if err := e.check(all); err != nil {
 			return Manifest{}, fmt.Errorf("%s: %s: %w", from, e.Name, err)

@@ -91,7 +91,7 @@ func (e Entry) check(m Manifest) error {
 	case e.Name == "" || e.File == "" || e.Licence == "" || e.Source == "":
 		return errors.New("name, file, licence and source are needed")
 	case !modelName.MatchString(e.Name):
-		return errors.New("a name is 1 to 64 of a-z, 0-9, - and .")
+		return errors.New("a name is 1 to 64 small letters, digits, dots and dashes")
 	case e.File != filepath.Base(e.File) || e.File[0] == '.' || filepath.Ext(e.File) != ".onnx":
 		return fmt.Errorf("file %q must be the name of an .onnx file, without a folder", e.File)
 	case err != nil || len(sum) != 32 || e.SHA256 != hex.EncodeToString(sum):

@@ -236,7 +236,10 @@ func (in Installer) InstallManifest(m Manifest, path string) (string, Manifest, 
 			others.Sets = append(others.Sets, set)
 		}
 	}
-	all, err := others.With(target, text)
+	if _, err := others.With(path, text); err != nil {
+		return "", m, err
+	}
+	all, err := others.With(target, text) // as it is called from now on
 	if err != nil {
 		return "", m, err
 	}

@@ -55,6 +55,26 @@ func TestSiteAddsModels(t *testing.T) {
 	}
 }
 
+// A manifest's sets are its own or built in, whichever is read first.
+func TestSiteManifestsDoNotHangOnEachOther(t *testing.T) {
+	builtIn, err := BuiltIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := builtIn.With("ours.yaml", []byte(site))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := strings.NewReplacer("name: ours\n    kind", "name: yours\n    kind").Replace(site)
+	second = second[:strings.Index(second, "sets:")]
+	if _, err := first.With("yours.yaml", []byte(second)); !errors.Is(err, ErrManifest) || !strings.Contains(err.Error(), `set "ours" is not described`) {
+		t.Errorf("%v, want %v", err, ErrManifest)
+	}
+	if _, err := first.With("yours.yaml", []byte(strings.Replace(second, "set: ours", "set: london", 1))); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSiteManifestErrorsNameFileAndFault(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"name: ours\n    kind", "name: frr0095\n    kind", "two models named frr0095"},
