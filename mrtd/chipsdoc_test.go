@@ -50,7 +50,7 @@ func misbehaviorTable(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		table += fmt.Sprintf("| `%s` | %s | %s |\n", m.Name, m.About, strings.Join(f.Set(), ", "))
+		table += fmt.Sprintf("| `%s` | %s | %s |\n", m.Name, m.About, strings.Join(f.Fields(), ", "))
 	}
 	return table
 }

@@ -17,6 +17,9 @@ import (
 const (
 	maxImageFile = 1 << 20 // DG2, DG3, DG4, DG5, DG7
 	maxFile      = 64 << 10
+	// maxEndless is how much is read of a file that does not say its length:
+	// EF.SODs are made so, of a few kilobytes, and nothing larger that is honest.
+	maxEndless = 200 << 10
 )
 
 func sizeLimit(f lds.File) int {
@@ -39,6 +42,7 @@ type files struct {
 	channel  apdu.Card
 	short    int     // the most plain bytes that a short APDU carries
 	asked    int     // bytes that the last READ BINARY expected
+	got      int     // bytes of files that have come
 	doubts   []Quirk // noted once a read has succeeded in spite of them
 	met      func(Quirk)
 	progress func(file lds.File, read, total int)
@@ -67,7 +71,7 @@ func newFiles(channel apdu.Card, maxLe int, progress func(lds.File, int, int), m
 func (s *files) keep(before *files) {
 	if before != nil {
 		block := min(before.block, s.block)
-		s.learned, s.doubts = before.learned, before.doubts
+		s.learned, s.doubts, s.got = before.learned, before.doubts, before.got
 		s.block = block
 	}
 }
@@ -165,6 +169,7 @@ func extent(f lds.File, data []byte) (total int, whole bool, err error) {
 	case tag != f.Tag:
 		return 0, false, &errFile{fmt.Sprintf("tag %X where %X belongs", tag, f.Tag)}
 	case indefinite: // its end shows only once it has come
+		limit = min(limit, maxEndless)
 		t, _, err := ber.Next(data)
 		if err == nil {
 			return len(t.Raw), true, nil
@@ -266,6 +271,9 @@ func (s *files) at(ctx context.Context, offset, n int) ([]byte, error) {
 	if s.whole {
 		n = min((n+wholeBlock-1)/wholeBlock*wholeBlock, s.most())
 	}
+	if n == 256 && s.short < n {
+		n-- // 256 asks for all that a short response holds
+	}
 	data, err := s.attempt(ctx, n, func(n int) apdu.Command {
 		if offset > apdu.MaxShortOffset {
 			n = min(n+1+len(ber.EncodeLength(n)), s.block) // room for DO'53'
@@ -313,6 +321,7 @@ func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Com
 				return nil, &errFile{"the response to READ BINARY is malformed"}
 			}
 			s.borne()
+			s.got += len(data)
 			return data, nil
 		case r.SW != apdu.Success && !aboutLength(r.SW):
 			return nil, r.Check(c)

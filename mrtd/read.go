@@ -39,6 +39,8 @@ type reader struct {
 	tried     map[lds.Path]bool
 	reopens   int
 	wantsFCI  bool   // the application is selected only with its file control information
+	fruitless int    // times the chip came back in vain, in a row
+	gotBefore int    // what had come of the files when it did last
 	caKey     []byte // the reader's key of chip authentication, as terminal authentication signs it
 	reading   Reading
 }

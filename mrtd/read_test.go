@@ -278,6 +278,22 @@ func TestReadExtendedOnShortChip(t *testing.T) {
 	}
 }
 
+// A piece that does not fit a short answer once it is protected travels in an
+// extended one, though its own length would fit.
+func TestReadPiecesBetweenShortAndExtended(t *testing.T) {
+	for _, pace := range [][]chipsim.PACE{nil, {aes256}} {
+		for size := 480; size < 540; size++ {
+			p := passport(size, pace == nil, pace...)
+			card := carrying{chipsim.New(p, chipsim.Options{}), 65544, 65538}
+			r, err := mrtd.Read(t.Context(), card, both, mrtd.Options{Groups: []int{1, 2}, MaxLe: 300, Proof: mrtd.ProofNone})
+			if err != nil || len(r.Quirks) > 0 {
+				t.Errorf("%d bytes, PACE %v: got %v, quirks %v", size, pace != nil, err, r.Quirks)
+			}
+			same(t, p, r, 0x010E)
+		}
+	}
+}
+
 func TestReadFileFailures(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -13,8 +13,9 @@ import (
 // How often a reading starts over: a session that a chip broke off, and a chip
 // that came back into the field. A document held by hand slips more than once.
 const (
-	maxReopens = 3
-	maxReturns = 8
+	maxReopens   = 3
+	maxReturns   = 8
+	maxFruitless = 3 // in a row that brought nothing more of any file
 )
 
 // sureLength is a length that no chip is known to end a session over.
@@ -37,6 +38,11 @@ func (r *reader) returned(ctx context.Context) bool {
 	if r.opt.Reconnect == nil || r.reading.Returns >= maxReturns || !errors.Is(r.card.failure(ctx), ErrChipLost) {
 		return false
 	}
+	if got := r.got(); got > r.gotBefore {
+		r.gotBefore, r.fruitless = got, 0
+	} else if r.fruitless++; r.fruitless > maxFruitless {
+		return false
+	}
 	r.reading.Returns++
 	card, err := r.opt.Reconnect(ctx)
 	if err != nil {
@@ -45,6 +51,14 @@ func (r *reader) returned(ctx context.Context) bool {
 	r.card.Card, r.card.err = card, nil
 	r.met(QuirkChipReturned)
 	return true
+}
+
+// got is how much of the files has come, by all sessions.
+func (r *reader) got() int {
+	if r.files == nil {
+		return 0
+	}
+	return r.files.got
 }
 
 // establish opens the chip and, where it had proven itself by chip

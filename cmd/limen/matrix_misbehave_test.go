@@ -67,6 +67,12 @@ func openingMisbehaviors() []profile {
 	)
 }
 
+// unread is a chip that BAC opens and that gives nothing of worth.
+func unread(p *profile) {
+	closed(3, "chip_read_failed", "chip_read_failed:DG1", "chip_read_failed:DG2", "chip_read_failed:EF.SOD")(p)
+	p.want.access = "BAC"
+}
+
 func lengthMisbehaviors() []profile {
 	short, gm := reading("--max-le", "256"), pace("ECDH-GM", access.AES128, 13)
 	length, extended := string(mrtd.QuirkLengthRefused), string(mrtd.QuirkExtendedRefused)
@@ -94,15 +100,15 @@ func lengthMisbehaviors() []profile {
 			{"error_not_counted", []string{bare, over, length}, []string{bare, over, extended, length}},
 			{"session_broken_off", []string{bare, over, length}, []string{bare, over, extended, length}},
 			{"checksum_wrong_once", []string{string(mrtd.QuirkChecksumAtEnd)}, []string{string(mrtd.QuirkChecksumAtEnd)}},
-			{"one_byte_answers", []string{string(mrtd.QuirkShortAnswer)}, nil},
+			{"status_object_missing", []string{string(mrtd.QuirkStatusMissing)}, []string{string(mrtd.QuirkStatusMissing)}},
 			{"files_padded", nil, nil},
 		} {
 			all = append(all, document("10 3.6.3", way, misbehaves(m.name, m.quirks...), short))
-			if m.name == "one_byte_answers" {
-				continue
-			}
 			if m.name == "exact_length_named" && n == 1 { // EF.CardAccess comes in short length
 				m.long = append(m.long, length)
+			}
+			if m.name == "status_object_missing" && n == 0 { // every file comes at once and with 6282, which stands inside
+				m.long = nil
 			}
 			all = append(all, document("10 3.6.3", way, misbehaves(m.name, m.long...)))
 		}
@@ -110,8 +116,10 @@ func lengthMisbehaviors() []profile {
 	return append(all,
 		document("10 3.6.3", bac, misbehaves("length_refused_224", length), short),
 		document("10 3.6.3", gm, misbehaves("length_refused_224", length), short), // EF.CardAccess alone: AES leaves room for 223
-		document("10 3.6.3", bac, misbehaves("endless_answers"),
-			closed(3, "chip_read_failed", "chip_read_failed:DG1", "chip_read_failed:DG2", "chip_read_failed:EF.SOD"), opensBy("BAC")))
+		document("10 3.6.3", bac, misbehaves("endless_answers"), unread),
+		document("10 3.6.3", bac, misbehaves("answers_too_long"), unread),
+		document("10 3.6.3", bac, misbehaves("one_byte_answers", string(mrtd.QuirkShortAnswer)), short, unread),
+	)
 }
 
 func fileMisbehaviors() []profile {
@@ -139,6 +147,7 @@ func proofMisbehaviors() []profile {
 	for _, way := range []part{bac, pace("ECDH-GM", access.AES128, 13)} {
 		all = append(all,
 			document("11 6.2", way, ca, misbehaves("chip_authentication_key_missing"), chipFails, ends(1, "chip_authentication_failed")),
+			document("11 6.2", way, ca, misbehaves("chip_authentication_old_keys"), chipFails, ends(1, "chip_authentication_failed")),
 			document("11 6.2", way, ca, misbehaves("chip_authentication_refused"), chipFails, ends(1, "chip_authentication_declined")),
 			document("11 6.2", way, two, misbehaves("chip_authentication_key_refused", string(mrtd.QuirkChipAuthKeyRefused))),
 			document("11 6.1", way, rsa, misbehaves("active_authentication_key_missing"), activeFails, ends(1, "active_authentication_failed")),

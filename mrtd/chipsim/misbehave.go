@@ -179,8 +179,8 @@ func holders() []Misbehavior {
 // wrongLc says that Lc does not fit P1 P2.
 const wrongLc apdu.StatusWord = 0x6A87
 
-// Set lists the names of the fields that are set.
-func (f Faults) Set() []string {
+// Fields lists the names of the fields that are set.
+func (f Faults) Fields() []string {
 	var out []string
 	v := reflect.ValueOf(f)
 	for i := range v.NumField() {

@@ -30,7 +30,7 @@ func TestEveryFaultHasAName(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, like %q; want faults of its own", m.Name, f, err, does[f])
 		}
 		does[f] = m.Name
-		for _, field := range f.Set() {
+		for _, field := range f.Fields() {
 			delete(unnamed, field)
 		}
 	}

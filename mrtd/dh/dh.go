@@ -28,7 +28,7 @@ type Group struct {
 // has 2048 bits, and arithmetic time grows with the cube.
 const (
 	minBits      = 1024
-	maxBits      = 4096
+	maxBits      = 3072
 	minOrderBits = 160
 )
 

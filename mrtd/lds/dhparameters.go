@@ -17,7 +17,7 @@ const (
 
 	// A group spelled out takes up to tenths of a second to be checked: the two
 	// protocols and the keys of a document share one or two, each checked once.
-	maxGroups = 3
+	maxGroups = 2
 )
 
 // spelledOut is a group by its parameters, or why they are none.

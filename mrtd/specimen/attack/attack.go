@@ -44,7 +44,7 @@ type Attack struct {
 	Hostile bool
 	// Portrait is an attack on the decoder of portraits.
 	Portrait bool
-	// Slow cards say nothing at all; what ends them is the reader's time limit.
+	// Slow is a card that only the reader's time limit ends.
 	Slow bool
 }
 
@@ -66,7 +66,8 @@ type Import struct {
 type Stage struct {
 	Trust    []Import // in the order of import
 	Attacks  []Attack
-	Portrait []byte // the genuine documents': the only one that decodes
+	Borne    []Attack // those that are not found out, and why
+	Portrait []byte   // the genuine documents': the only one that decodes
 }
 
 // New makes the table for an inspection at a time: no certificate, list or
@@ -80,7 +81,7 @@ func New(at time.Time) (*Stage, error) {
 	for _, rows := range []func() []Attack{s.contents, s.signers, s.copies, s.middlemen, s.bombs, s.portraits} {
 		all = append(all, rows()...)
 	}
-	trust := s.trust()
+	borne, trust := s.borne(), s.trust()
 	if s.err != nil {
 		return nil, fmt.Errorf("cannot make an attack: %w", s.err)
 	}
@@ -93,7 +94,7 @@ func New(at time.Time) (*Stage, error) {
 			return nil, fmt.Errorf("there are two attacks %q", a.Name)
 		}
 	}
-	return &Stage{Trust: trust, Attacks: all, Portrait: s.portrait}, nil
+	return &Stage{Trust: trust, Attacks: all, Borne: borne, Portrait: s.portrait}, nil
 }
 
 // What attackers have.
@@ -115,6 +116,14 @@ type errGone struct{ error }
 func (errGone) CardGone() bool { return true }
 
 var gone = errGone{errors.New("attack: the chip is not in the field")}
+
+// errLate is what a reader says of a chip that does not answer in time.
+type errLate struct{ error }
+
+// Timeout is true.
+func (errLate) Timeout() bool { return true }
+
+var late = errLate{errors.New("attack: no answer in time")}
 
 // before is a card with somebody before it, who sees every command and may
 // answer in the chip's place, or change what it answers.

@@ -38,13 +38,13 @@ func (s *scene) lengths(p chipsim.Passport) []Attack {
 		return append(binary.BigEndian.AppendUint32([]byte{tag, 0x84}, length), make([]byte, 1000)...)
 	}
 	return []Attack{
-		row("DG2 of a length of 84 FFFFFFFF", "chip_read_failed:DG2", "file_unread:DG2", group(2), long(0x75, 0xFFFFFFFF)),
-		row("DG2 of 16 MB", "chip_read_failed:DG2", "file_unread:DG2", group(2), append(binary.BigEndian.AppendUint32([]byte{0x75, 0x84}, 16<<20), make([]byte, 16<<20)...)),
-		row("EF.SOD of a length of 84 7FFFFFFF", "chip_read_failed:EF.SOD", "file_unread:EF.SOD", lds.EFSOD.Path(), long(0x77, 0x7FFFFFFF)),
+		row("DG2 of a length of 84 FFFFFFFF", "chip_read_failed:DG2", "", group(2), long(0x75, 0xFFFFFFFF)),
+		row("DG2 of 16 MB", "chip_read_failed:DG2", "", group(2), append(binary.BigEndian.AppendUint32([]byte{0x75, 0x84}, 16<<20), make([]byte, 16<<20)...)),
+		row("EF.SOD of a length of 84 7FFFFFFF", "chip_read_failed:EF.SOD", "", lds.EFSOD.Path(), long(0x77, 0x7FFFFFFF)),
 		row("EF.CardAccess of a length of 84 FFFFFFFF", "pace_hidden:EF.CardAccess", "", lds.EFCardAccess.Path(), long(0x31, 0xFFFFFFFF)),
 		row("DG1 of a length of 88 octets", "chip_read_failed:DG1", "chip_read_failed", group(1), append([]byte{0x61, 0x88}, bytes.Repeat([]byte{0xFF}, 200)...)),
-		row("DG2 of indefinite length without an end", "chip_read_failed:DG2", "file_unread:DG2", group(2), append([]byte{0x75, 0x80}, bytes.Repeat([]byte{0x04, 0x7E}, 200_000)...)),
-		row("EF.SOD of indefinite lengths within each other", "chip_read_failed:EF.SOD", "file_unread:EF.SOD", lds.EFSOD.Path(), append([]byte{0x77, 0x80}, bytes.Repeat([]byte{0x30, 0x80}, 30_000)...)),
+		row("DG2 of indefinite length without an end", "chip_read_failed:DG2", "", group(2), append([]byte{0x75, 0x80}, bytes.Repeat([]byte{0x04, 0x7E}, 200_000)...)),
+		row("EF.SOD of indefinite lengths within each other", "chip_read_failed:EF.SOD", "", lds.EFSOD.Path(), append([]byte{0x77, 0x80}, bytes.Repeat([]byte{0x30, 0x80}, 30_000)...)),
 	}
 }
 
@@ -59,21 +59,20 @@ func (s *scene) endless(p chipsim.Passport) []Attack {
 		return answered(chip(p), reads, func(int, []byte) []byte { return bytes.Clone(sw) })
 	}
 	rows := []Attack{
-		row("one byte an answer", "Doc 9303-10, 3.6", sod, "file_unread:EF.SOD", faulty(p, chipsim.Faults{Trickle: true})),
+		row("one byte an answer", "Doc 9303-10, 3.6", sod, "", faulty(p, chipsim.Faults{Trickle: true})),
 		row("61xx for ever", iso, "chip_read_failed", "", faulty(p, chipsim.Faults{EndlessAnswers: true})),
-		row("6Cxx for ever", iso, sod, "file_unread:EF.SOD", say(0x6C, 0x10)),
-		row("success without data for ever", "Doc 9303-10, 3.6", sod, "file_unread:EF.SOD", faulty(p, chipsim.Faults{EmptyAbove: 1})),
-		row("end of file for ever", "Doc 9303-10, 3.6", sod, "file_unread:EF.SOD", say(0x62, 0x82)),
+		row("6Cxx for ever", iso, sod, "", say(0x6C, 0x10)),
+		row("success without data for ever", "Doc 9303-10, 3.6", sod, "", faulty(p, chipsim.Faults{EmptyAbove: 1})),
+		row("end of file for ever", "Doc 9303-10, 3.6", sod, "", say(0x62, 0x82)),
 		row("session broken off for ever", "Doc 9303-11, 9.8.3", sod, "chip_read_failed", say(0x69, 0x88)),
-		row("more than was asked for", "Doc 9303-10, 3.6", sod, "file_unread:EF.SOD", faulty(p, chipsim.Faults{LongAnswers: 40})),
+		row("more than was asked for", "Doc 9303-10, 3.6", sod, "", faulty(p, chipsim.Faults{LongAnswers: 40})),
 		row("chip that leaves and comes back for ever", "Doc 9303-10, 3.6", "chip_lost", "", leaving(p, 8)),
-		row("chip that answers nothing", "ISO/IEC 14443-4, 7.2", "chip_read_failed", "chip_lost", silent(p, 10)),
-		row("chip that never answers", "ISO/IEC 14443-4, 7.2", "chip_read_failed", "chip_lost", silent(p, 0)),
+		row("chip that never answers", "ISO/IEC 14443-4, 7.2", "chip_lost", "", silent(p, 0)),
+		row("chip that falls silent", "ISO/IEC 14443-4, 7.2", "chip_lost", "", silent(p, 10)),
 	}
-	for i := range rows {
-		rows[i].Slow = slices.Contains([]string{"chip that answers nothing", "chip that never answers"}, rows[i].Name)
-	}
-	return rows
+	waiting := row("chip that asks for more time for ever", "ISO/IEC 14443-4, 7.3", "chip_read_failed", "chip_lost", waiting(p, 10))
+	waiting.Slow = true
+	return append(rows, waiting)
 }
 
 // leaving leaves the field after so many commands, whenever it is powered up.
@@ -81,16 +80,28 @@ func leaving(p chipsim.Passport, after int) func() Card {
 	return faulty(p, chipsim.Faults{GoneAfter: after})
 }
 
-// silent says nothing any more after so many commands, until the reader gives up.
+// silent says nothing any more after so many commands.
 func silent(p chipsim.Passport, after int) func() Card {
+	return then(p, after, func(context.Context) error { return late })
+}
+
+// waiting has the reader wait after so many commands, until that gives up.
+func waiting(p chipsim.Passport, after int) func() Card {
+	return then(p, after, func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+}
+
+// then does something in the place of answering once so many commands came.
+func then(p chipsim.Passport, after int, instead func(context.Context) error) func() Card {
 	return func() Card {
 		n := 0
 		return &before{chip(p)(), func(ctx context.Context, c []byte, chip apdu.Card) ([]byte, error) {
 			if n++; n <= after {
 				return chip.Transmit(ctx, c)
 			}
-			<-ctx.Done()
-			return nil, ctx.Err()
+			return nil, instead(ctx)
 		}}
 	}
 }
@@ -132,9 +143,9 @@ func (s *scene) structures(p chipsim.Passport) []Attack {
 			p.Files[lds.EFSOD.Path()] = s.crowded(p.Files[lds.EFSOD.Path()])
 		}),
 		row("EF.CardAccess of sixty-four curves spelled out", "Doc 9303-11, 9.2", "pace_hidden:EF.CardAccess", put(lds.EFCardAccess.Path(), manyCurves())),
-		row("EF.CardAccess of eight groups of 4096 bits", "Doc 9303-11, 9.2", "pace_hidden:EF.CardAccess", put(lds.EFCardAccess.Path(), manyGroups())),
+		row("EF.CardAccess of eight groups of 3072 bits", "Doc 9303-11, 9.2", "pace_hidden:EF.CardAccess", put(lds.EFCardAccess.Path(), manyGroups())),
 		row("DG14 of thirty thousand elements", "Doc 9303-11, 9.2", "dg_hash_mismatch:DG14", put(group(14), ber.Encode(0x6E, ber.Encode(ber.Set, bytes.Repeat([]byte{0x30, 0x00}, 30_000))))),
-		row("DG14 of eight groups of 4096 bits", "Doc 9303-11, 9.2", "dg_hash_mismatch:DG14", put(group(14), ber.Encode(0x6E, manyGroups()))),
+		row("DG14 of eight groups of 3072 bits", "Doc 9303-11, 9.2", "dg_hash_mismatch:DG14", put(group(14), ber.Encode(0x6E, manyGroups()))),
 		row("DG1 of thirty thousand elements", "Doc 9303-10, 4.7.1", "dg_hash_mismatch:DG1", put(group(1), ber.Encode(0x61, bytes.Repeat([]byte{0x05, 0x00}, 30_000)))),
 		row("DG2 of sixty thousand templates", "Doc 9303-10, 4.7.2", "dg_hash_mismatch:DG2", put(group(2), ber.Encode(0x75, ber.Encode(0x7F61, ber.Encode(0x02, []byte{0xFF}), bytes.Repeat([]byte{0x7F, 0x60, 0x00}, 60_000))))),
 		row("EF.COM of a list without end", "Doc 9303-10, 4.6.1", "dg_hash_mismatch:DG1", func(p *chipsim.Passport) {
@@ -151,7 +162,7 @@ func (s *scene) crowded(sod []byte) []byte {
 	if s.err != nil {
 		return nil
 	}
-	profile := specimen.DefaultProfile(s.at.AddDate(-2, 0, 0))
+	profile := s.profile()
 	profile.DS.Curve = "brainpoolP512r1"
 	a := s.authority(profile, "crowd")
 	var certificates [][]byte
@@ -198,12 +209,12 @@ func manyDomains(oid string, n int, parameters func(i int) []byte) []byte {
 	return ber.Encode(ber.Set, infos...)
 }
 
-// longPrime is the safe prime of 4096 bits of RFC 3526, 5:
-// 2^4096 - 2^4032 - 1 + 2^64 · ([2^3966 π] + 240904).
+// longPrime is the safe prime of 3072 bits of RFC 3526, 4:
+// 2^3072 - 2^3008 - 1 + 2^64 · ([2^2942 π] + 1690314).
 func longPrime() *big.Int {
 	const guard = 128
-	arccot := func(x int64) *big.Int { // 2^(3966+guard) arccot x
-		term := new(big.Int).Lsh(big.NewInt(1), 3966+guard)
+	arccot := func(x int64) *big.Int { // 2^(2942+guard) arccot x
+		term := new(big.Int).Lsh(big.NewInt(1), 2942+guard)
 		term.Div(term, big.NewInt(x))
 		sum, square := new(big.Int).Set(term), big.NewInt(x*x)
 		for n, sign := int64(3), -1; term.Sign() > 0; n, sign = n+2, -sign {
@@ -217,8 +228,8 @@ func longPrime() *big.Int {
 	}
 	pi := new(big.Int).Mul(big.NewInt(4), arccot(5)) // Machin: pi/4 = 4 arccot 5 - arccot 239
 	pi.Sub(pi, arccot(239)).Lsh(pi, 2).Rsh(pi, guard)
-	p := new(big.Int).Lsh(pi.Add(pi, big.NewInt(240904)), 64)
+	p := new(big.Int).Lsh(pi.Add(pi, big.NewInt(1690314)), 64)
 	one := big.NewInt(1)
-	p.Add(p, new(big.Int).Lsh(one, 4096)).Sub(p, new(big.Int).Lsh(one, 4032))
+	p.Add(p, new(big.Int).Lsh(one, 3072)).Sub(p, new(big.Int).Lsh(one, 3008))
 	return p.Sub(p, one)
 }

@@ -18,7 +18,7 @@ func (s *scene) contents() []Attack {
 	other := s.opened()
 	other.Lines = s.page("L898902C4", "ERIKSSON", "BRITTA")
 	others := s.issue(s.state, other) // another passport of the same signer
-	forger := s.authority(specimen.DefaultProfile(s.at.AddDate(-2, 0, 0)), "forger")
+	forger := s.authority(s.profile(), "forger")
 	row := func(name, has, reason string, printed []string, change func(p *chipsim.Passport)) Attack {
 		return Attack{
 			Name: name, Clause: "Doc 9303-11, 5.1", Has: has, Stopped: "passive authentication", Reason: reason, Printed: printed,
@@ -61,12 +61,11 @@ func (s *scene) contents() []Attack {
 			p.Files[lds.EFSOD.Path()] = s.resigned(forged.Files[lds.EFSOD.Path()], func(m *signedMessage) { m.certificates = [][]byte{s.state.Signer()} })
 		}),
 		row("two signers on EF.SOD, a forger's beside the genuine one", hasFiles, "csca_unknown", s.lines, func(p *chipsim.Passport) {
-			forged := s.issue(forger, s.opened())
 			p.Files[group(2)] = s.forgedPortrait(p)
 			spec := s.opened()
 			spec.Portrait = nil
 			spec.Groups = map[int][]byte{2: p.Files[group(2)]}
-			forged = s.issue(forger, spec)
+			forged := s.issue(forger, spec)
 			was := s.messageOf(p.Files[lds.EFSOD.Path()])
 			p.Files[lds.EFSOD.Path()] = s.resigned(forged.Files[lds.EFSOD.Path()], func(m *signedMessage) {
 				m.certificates = append(m.certificates, was.certificates...)

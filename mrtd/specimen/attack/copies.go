@@ -88,5 +88,10 @@ func (s *scene) copies() []Attack {
 		p.CAM, p.ChipAuth, p.Files[lds.EFCardSecurity.Path()] = of.CAM, nil, of.Files[lds.EFCardSecurity.Path()]
 	})
 	abroad.Has = hasState
+	for i := range rows {
+		if rows[i].Reason == "chip_file_missing:DG14" {
+			rows[i].Read = "chip_authentication_hidden:DG14"
+		}
+	}
 	return append(rows, own, abroad)
 }

@@ -167,6 +167,7 @@ func (s *scene) swaps() []Attack {
 	const pa = "Doc 9303-11, 5.1"
 	keyless := copyOf(proving, func(p *chipsim.Passport) { p.ChipAuth = nil })
 	bacAlone := copyOf(proving, func(p *chipsim.Passport) { p.PACE = nil; delete(p.Files, lds.EFCardAccess.Path()) })
+	inPieces := chipsim.Faults{ShortAnswers: 128} // the whole portrait would else come at once
 	portrait, rest := startOf(2), func(c []byte) bool { return reading(c) && !startOf(2)(c) }
 	return []Attack{
 		row("a copy laid down for the portrait, the genuine chip for the signature", pa, "passive authentication", "dg_hash_mismatch:DG2", active,
@@ -177,7 +178,7 @@ func (s *scene) swaps() []Attack {
 			swapped(chip(proving), chip(bacAlone), portrait, rest)),
 		row("portrait swapped at its second reading", pa, "passive authentication", "dg_hash_mismatch:DG2", active, s.fickle(active, forged(active))),
 		row("half of DG2 from another chip", pa, "passive authentication", "dg_hash_mismatch:DG2", active,
-			swapped(chip(active), chip(forged(active)), func(c []byte) bool { return protected(0xB0)(c) && c[2] >= 2 && c[2] < 0x80 }, func([]byte) bool { return false })),
+			swapped(faulty(active, inPieces), faulty(forged(active), inPieces), inMid(2), func([]byte) bool { return false })),
 	}
 }
 
@@ -187,6 +188,17 @@ func reading(c []byte) bool { return protected(0xB0)(c) && c[2]&0x80 != 0 }
 
 func startOf(n byte) func([]byte) bool {
 	return func(c []byte) bool { return reading(c) && c[2]&0x1F == n }
+}
+
+// inMid tells a READ BINARY further on in a group whose start was read before.
+func inMid(n byte) func([]byte) bool {
+	started := false
+	return func(c []byte) bool {
+		if reading(c) {
+			started = startOf(n)(c)
+		}
+		return started && protected(0xB0)(c) && !reading(c)
+	}
 }
 
 // swapped is two chips in turn: when the reader sends what the other is wanted

@@ -36,17 +36,23 @@ func newScene(at time.Time) (*scene, error) {
 	var b bytes.Buffer
 	s.keep(jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 64, 80)), nil))
 	s.portrait = b.Bytes()
-	profile := specimen.DefaultProfile(at.AddDate(-2, 0, 0))
-	s.state = s.authority(profile, "state")
-	profile.Country = "XO"
-	s.abroad = s.authority(profile, "abroad")
-	profile = specimen.DefaultProfile(at.AddDate(-16, 0, 0))
-	profile.Name = "CSCA of before"
-	s.old = s.authority(profile, "old")
-	profile = specimen.DefaultProfile(at.AddDate(-2, 0, 0))
-	profile.Name = "CSCA that fell"
-	s.fallen = s.authority(profile, "fallen")
+	s.state = s.authority(s.profile(), "state")
+	abroad, old, fallen := s.profile(), s.profile(), s.profile()
+	abroad.Country = "XO"
+	s.abroad = s.authority(abroad, "abroad")
+	old.Name, old.From = "CSCA of before", at.AddDate(-16, 0, 0)
+	s.old = s.authority(old, "old")
+	fallen.Name = "CSCA that fell"
+	s.fallen = s.authority(fallen, "fallen")
 	return s, s.err
+}
+
+// profile is the state's. Its CSCA has a name that no other specimen has, so
+// that lists of revoked signers are not mixed up where several are trusted.
+func (s *scene) profile() specimen.Profile {
+	p := specimen.DefaultProfile(s.at.AddDate(-2, 0, 0))
+	p.Name = "CSCA under attack"
+	return p
 }
 
 func (s *scene) keep(err error) {

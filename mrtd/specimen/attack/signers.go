@@ -1,8 +1,15 @@
 package attack
 
 import (
+	"crypto/sha512"
+	"errors"
+	"math/big"
 	"time"
 
+	"limen/mrtd/ber"
+	"limen/mrtd/chipsim"
+	"limen/mrtd/ec"
+	"limen/mrtd/lds"
 	"limen/mrtd/specimen"
 	"limen/mrtd/trust"
 )
@@ -21,7 +28,7 @@ func (s *scene) signers() []Attack {
 			Card: chip(s.issue(by, spec)), Twin: genuine,
 		}
 	}
-	profile := specimen.DefaultProfile(s.at.AddDate(-2, 0, 0))
+	profile := s.profile()
 	forger := s.authority(profile, "forger")
 	impostor := s.state
 	if s.err == nil {
@@ -39,6 +46,12 @@ func (s *scene) signers() []Attack {
 	signedAt := func(t time.Time) func(*specimen.Spec) { return func(spec *specimen.Spec) { spec.SignedAt = t } }
 	weak := profile
 	weak.DS = specimen.KeyKind{Scheme: trust.RSAPKCS1, Bits: 1024, Hash: profile.DS.Hash}
+	bent := row("CSCA's public key under a generator of the forger's", hasCard, "csca_signature_invalid", impostor)
+	bent.Card = chip(copyOf(s.issue(impostor, s.opened()), func(p *chipsim.Passport) {
+		p.Files[lds.EFSOD.Path()] = s.resigned(p.Files[lds.EFSOD.Path()], func(m *signedMessage) {
+			m.certificates = [][]byte{s.bent(impostor.Signer()), s.bent(impostor.CSCA())}
+		})
+	}))
 	return []Attack{
 		row("EF.SOD signed by a key that is not in the list", hasCard, "csca_unknown", forger),
 		row("EF.SOD signed again by a self-made CSCA of the same names", hasCard, "csca_signature_invalid", impostor),
@@ -47,6 +60,7 @@ func (s *scene) signers() []Attack {
 				spec.Certificates = [][]byte{impostor.CSCA(), s.state.CSCA(), s.state.Signer()}
 			}
 		}),
+		bent,
 		row("weak key of a self-made signer", hasCard, "csca_unknown", s.authority(weak, "weak")),
 		row("signer expired before it signed", hasOldKey, "signer_expired", s.signer(s.state, specimen.SignerSpec{Until: s.signed.AddDate(0, 0, -2)})),
 		row("signer expired since, an old signing time stated", hasOldKey+" that has expired", "signing_time_unproven",
@@ -67,4 +81,39 @@ func (s *scene) signers() []Attack {
 		row("signer of another state of the list", hasState, "issuer_country_mismatch:document", s.abroad),
 		row("signer named for this state by another state's CSCA", hasState, "issuer_country_mismatch:csca", s.signer(s.abroad, specimen.SignerSpec{Country: "UT"})),
 	}
+}
+
+// bent is a certificate signed by the key 1 over the CSCA's curve with the
+// CSCA's public point for a generator: the public key is then the CSCA's own. A
+// verifier that takes the generator from the certificate at hand, and compares
+// the point alone, takes it for the CSCA's signature.
+func (s *scene) bent(certificate []byte) []byte {
+	if s.err != nil {
+		return nil
+	}
+	csca, err := trust.ParseCertificate(s.state.CSCA())
+	s.keep(err)
+	outer, err := ber.Parse(certificate, ber.Sequence)
+	s.keep(err)
+	parts, err := outer.Children()
+	s.keep(err)
+	if s.err != nil {
+		return nil
+	}
+	c := csca.Key.Curve
+	curve, err := ec.Explicit(c.P, c.A, c.B, csca.Key.Point.X, csca.Key.Point.Y, c.N, c.H)
+	s.keep(err)
+	if s.err != nil {
+		return nil
+	}
+	digest := sha512.Sum384(parts[0].Raw)
+	r, sig, err := curve.Sign(specimen.Seed("attack: bent"), big.NewInt(1), digest[:])
+	s.keep(err)
+	if s.err != nil {
+		return nil
+	}
+	if !curve.Verify(csca.Key.Point, digest[:], r, sig) {
+		s.keep(errors.New("the bent signature does not verify under the bent generator"))
+	}
+	return ber.Encode(ber.Sequence, parts[0].Raw, parts[1].Raw, ber.EncodeBits(ber.Encode(ber.Sequence, ber.EncodeInt(r), ber.EncodeInt(sig))))
 }
