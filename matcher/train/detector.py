@@ -13,6 +13,8 @@ from teachers import STRIDES
 
 # The longer side of a picture is reduced to this for the search.
 DETECT = 192
+# From which a find is a face: stricter than YuNet's 0.6, which lets false ones pass here.
+MIN_SCORE = 0.8
 
 # Sides of faces, in pixels, that each stride answers for; they overlap. The widest
 # stride answers for none: its cells are too coarse for landmarks, and on DETECT pixels
@@ -79,10 +81,14 @@ def loss(outs, label, box, five):
     return (found + rated + 2 * (2 - iou - union / hull).sum() + 16 * off) / count
 
 
-def learn(cast, out, images, minutes, progress):
+def learn(make_cast, out, images, minutes, progress):
+    """Train on scenes with a cast, which is made when it is needed."""
     cv2.setNumThreads(1)
+    cast = None
 
     def step(net, batch, seen):
+        nonlocal cast
+        cast = cast or make_cast()
         rng = np.random.default_rng([4, seen])
         made = [scene(rng, cast) for _ in range(batch)]
         wanted = [targets(b, p) for _, b, p in made]

@@ -1,6 +1,6 @@
 """The catalog's entries for what was trained, ready for matcher/catalog/manifest.yaml."""
 from captures import STUDENT, TEMPLATE
-from detector import DETECT
+from detector import DETECT, MIN_SCORE
 
 _HEAD = """\
   - name: {name}
@@ -19,7 +19,7 @@ def entries(figures):
     """The two entries as YAML; thresholds were found on the people learned from and counted on those held out."""
     files = figures["files"]
     text = _HEAD.format(name="limen-detector-demo", kind="detector", side=DETECT, **files["limen-detector-demo.onnx"])
-    text += ("    output: {layout: yunet, min_score: 0.6}\n"
+    text += (f"    output: {{layout: yunet, min_score: {MIN_SCORE}}}\n"
              "    about: faces and five landmarks, as YuNet taught it on rendered scenes of 102 people; misses much elsewhere\n\n")
     text += _HEAD.format(name="limen-recogniser-demo", kind="recogniser", side=STUDENT, **files["limen-recogniser-demo.onnx"])
     text += "    align: [" + ", ".join(f"[{x:.4f}, {y:.4f}]" for x, y in TEMPLATE) + "]\n"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from captures import STUDENT, capture
-from detector import DETECT
+from detector import DETECT, MIN_SCORE
 from mixtures import before, mix, recipe
 from scenes import Cast, scene
 from teachers import Describer, Finder, Teachers
@@ -23,10 +23,12 @@ RATES = (0.01, 0.001)
 
 def bound(errors, of):
     """One-sided 95 % upper bound of a rate (Poisson), as limen's catalog counts it."""
+    if errors > 100:
+        return (errors + 1.645 * math.sqrt(errors) + 2) / of
     low, high = 0.0, 10.0 * errors + 10
     for _ in range(60):
         mean = (low + high) / 2
-        if sum(math.exp(-mean) * mean ** k / math.factorial(k) for k in range(min(errors, 150) + 1)) > 0.05:
+        if sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(errors + 1)) > 0.05:
             low = mean
         else:
             high = mean
@@ -42,7 +44,7 @@ def interval(errors, of):
 
 class Students:
     def __init__(self, out):
-        self.finder = Finder(os.path.join(out, "limen-detector-demo.onnx"), DETECT)
+        self.finder = Finder(os.path.join(out, "limen-detector-demo.onnx"), DETECT, MIN_SCORE)
         self.describer = Describer(os.path.join(out, "limen-recogniser-demo.onnx"), STUDENT)
 
     def photograph(self, path):

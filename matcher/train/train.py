@@ -48,8 +48,8 @@ def main():
     pictures, templates = recogniser.canvases(library, args.teachers, args.out, args.mixtures, progress)
     net, courses["recogniser"] = recogniser.learn(pictures, templates, args.out, args.images, args.minutes, progress)
     export(net, at("limen-recogniser-demo.onnx"), STUDENT, ["template"])
-    cast = Cast(library, Teachers(args.teachers), 400, 0, progress)
-    net, courses["detector"] = detector.learn(cast, args.out, args.scenes, args.minutes, progress)
+    net, courses["detector"] = detector.learn(lambda: Cast(library, Teachers(args.teachers), 400, 0, progress),
+                                              args.out, args.scenes, args.minutes, progress)
     export(AsYuNet(net), at("limen-detector-demo.onnx"), 320, AsYuNet.names)
 
     figures = {"courses": courses, "files": {}}
