@@ -17,11 +17,12 @@ export CGO_ENABLED := 1
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
 TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard python3-opencv
+TRAIN_PACKAGES := python3-torch python3-onnx python3-numpy python3-opencv python3-scipy
 PEER_PACKAGES  := vsmartcard-vpicc jython
 
 FUZZTIME ?= 60s
 
-.PHONY: help deps deps-test build models demo test peers check bench fuzz run clean
+.PHONY: help deps deps-test build models demo test peers check bench fuzz run train clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +84,11 @@ bench: build ## speed, bytes and memory, about five minutes; figures go to docs/
 
 fuzz: deps ## every fuzz target for FUZZTIME (60s) each; PKG=./mrtd/lds for one package, JOBS=2 at a time, LOG=file to go on from
 	@FUZZTIME=$(FUZZTIME) JOBS=$(or $(JOBS),1) LOG=$(LOG) GO=$(GO) scripts/fuzz $(or $(PKG),./...)
+
+train: ## train the demo models anew into build/train (DATA=, TEACHERS=, ARGS=), an hour on two idle cores
+	$(call install-missing,$(TRAIN_PACKAGES))
+	OMP_WAIT_POLICY=passive /usr/bin/python3 matcher/train/train.py --data $(or $(DATA),../shared/data/faces/london) \
+		--teachers $(or $(TEACHERS),../shared/models) --out build/train $(ARGS)
 
 clean: ## remove what was built
 	rm -rf bin

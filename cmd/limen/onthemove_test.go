@@ -30,15 +30,15 @@ type moveRig struct {
 // newMoveRig starts a rig; the test is skipped where the models are not at hand.
 func newMoveRig(t testing.TB, width, height int, opts cvface.Options) *moveRig {
 	t.Helper()
-	detector, _, _, err := catalog.Load("yunet-2023mar")
+	detector, err := catalog.Load("yunet-2023mar")
 	if err != nil {
 		t.Skip(err)
 	}
-	recogniser, _, entry, err := catalog.Load("frr0095")
+	recogniser, err := catalog.Load("frr0095")
 	if err != nil {
 		t.Skip(err)
 	}
-	threshold, err := entry.ThresholdFor(0.001)
+	threshold, err := recogniser.ThresholdFor(0.001)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,23 +4,14 @@ import (
 	"errors"
 	"image"
 	"math"
-	"os"
 	"testing"
 
-	"limen/internal/repotest"
 	"limen/matcher"
+	"limen/matcher/catalog"
 )
 
 func TestSpoofTakesPhotographsOfPeopleForLive(t *testing.T) {
-	var models []SpoofModel
-	for file, scale := range map[string]float64{"2.7_80x80_MiniFASNetV2.onnx": 2.7, "4_0_0_80x80_MiniFASNetV1SE.onnx": 4} {
-		data, err := os.ReadFile(repotest.Shared(t, "models/"+file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		models = append(models, SpoofModel{data, scale})
-	}
-	s, err := NewSpoof(models...)
+	s, err := NewSpoof(model(t, "minifasnet-v2-2.7"), model(t, "minifasnet-v1se-4.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +44,14 @@ func TestSpoofTakesPhotographsOfPeopleForLive(t *testing.T) {
 }
 
 func TestSpoofRefusesWhatIsNoNetwork(t *testing.T) {
-	for name, models := range map[string][]SpoofModel{"none": nil, "empty": {{nil, 2.7}}, "no network": {{[]byte("no network"), 4}}} {
+	with := func(data []byte) []catalog.Model {
+		m := model(t, "minifasnet-v2-2.7")
+		m.Data = data
+		return []catalog.Model{m}
+	}
+	for name, models := range map[string][]catalog.Model{
+		"none": nil, "empty": with(nil), "no network": with([]byte("no network")), "recogniser": {model(t, "frr0095")},
+	} {
 		if _, err := NewSpoof(models...); !errors.Is(err, ErrModel) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrModel)
 		}

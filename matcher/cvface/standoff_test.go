@@ -39,7 +39,7 @@ func stepBack(t testing.TB, img image.Image, face matcher.Face, eyes float64) *c
 // below it is said that the traveler must come closer.
 func TestStandOff(t *testing.T) {
 	e := openEngine(t, Options{})
-	threshold := recogniserEntry(t).Thresholds[0].Cosine
+	threshold := model(t, "frr0095").Thresholds[0].Cosine
 	neutral, smiling := london(t, "neutral_front"), london(t, "smiling_front")
 	distances := []float64{70, 40, 20}
 	var least [3]float64

@@ -7,14 +7,29 @@ import (
 	"limen/cmd/internal/demo/faces"
 	"limen/hw/sim/camera"
 	"limen/internal/repotest"
+	"limen/matcher/catalog"
 	"limen/matcher/cvface"
 	"limen/matcher/spoof"
 )
 
+// model is a model of the catalog, from the folder of real inputs.
+func model(t *testing.T, name string) catalog.Model {
+	t.Helper()
+	manifest, err := catalog.Models()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := manifest.Load(name, catalog.Places{Only: repotest.Shared(t, "models")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // Without any network the motion and the spectrum stop a print and a display,
 // let no cut-out pass, and accuse nobody who stands there, glasses or not.
 func TestSimulatedAttacksWithoutNetworks(t *testing.T) {
-	engine, err := cvface.Open(repotest.Shared(t, "models/face_detection_yunet_2023mar.onnx"), repotest.Shared(t, "models/frr0095.onnx"), cvface.Options{})
+	engine, err := cvface.New(model(t, "yunet-2023mar"), model(t, "frr0095"), cvface.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
