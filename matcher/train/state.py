@@ -23,7 +23,7 @@ class Progress:
 
 def write_json(path, value):
     with open(path + ".part", "w", encoding="ascii") as f:
-        json.dump(value, f, indent=1)
+        json.dump(value, f, indent=1, default=lambda number: number.item())  # of numpy
         f.write("\n")
     os.replace(path + ".part", path)
 
