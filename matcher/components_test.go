@@ -35,7 +35,7 @@ func sittings(t testing.TB, kind string) []sitting {
 	if err := json.Unmarshal(text, &landmarks); err != nil {
 		t.Fatal(err)
 	}
-	paths, err := filepath.Glob("../cmd/internal/demo/faces/*." + kind + ".jpg")
+	paths, err := filepath.Glob("../cmd/internal/demo/faces/traveller-*." + kind + ".jpg")
 	if err != nil || len(paths) != 12 {
 		t.Fatalf("got %d pictures of the demo's mixtures (%v), want 12", len(paths), err)
 	}
