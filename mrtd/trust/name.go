@@ -3,6 +3,7 @@ package trust
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 
 	"limen/mrtd/ber"
@@ -103,7 +104,7 @@ func printable(t ber.TLV) string {
 		s = string(t.Value)
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F || r == '\uFFFD' {
+		if unicode.IsControl(r) || r == '\uFFFD' {
 			return -1
 		}
 		return r
