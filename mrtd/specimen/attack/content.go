@@ -13,91 +13,95 @@ import (
 
 // contents are attacks by what the files say.
 func (s *scene) contents() []Attack {
-	genuine := s.issue(s.state, s.opened())
-	twin := chip(genuine)
-	other := s.opened()
-	other.Lines = s.page("L898902C4", "ERIKSSON", "BRITTA")
-	others := s.issue(s.state, other) // another passport of the same signer
-	forger := s.authority(s.profile(), "forger")
-	row := func(name, has, reason string, printed []string, change func(p *chipsim.Passport)) Attack {
-		return Attack{
-			Name: name, Clause: "Doc 9303-11, 5.1", Has: has, Stopped: "passive authentication", Reason: reason, Printed: printed,
-			Card: chip(copyOf(genuine, change)), Twin: twin,
-		}
+	spec := s.opened()
+	spec.Lines = s.page("L898902C4", "ERIKSSON", "BRITTA")
+	genuine, others := s.issue(s.state, s.opened()), s.issue(s.state, spec) // and another passport of the same signer
+	return slices.Concat(s.changedGroups(genuine, others), s.changedSODs(genuine, others), s.missing(genuine))
+}
+
+func (s *scene) changed(name, reason string, p chipsim.Passport, change func(p *chipsim.Passport)) Attack {
+	return Attack{
+		Name: name, Clause: "Doc 9303-11, 5.1", Has: hasFiles, Stopped: "passive authentication", Reason: reason, Printed: s.lines,
+		Card: chip(copyOf(p, change)), Twin: chip(p),
 	}
-	replace := func(from chipsim.Passport, paths ...lds.Path) func(*chipsim.Passport) {
-		return func(p *chipsim.Passport) {
-			for _, path := range paths {
-				p.Files[path] = from.Files[path]
-			}
-			p.MRZ = from.MRZ
-		}
-	}
-	rows := []Attack{
-		row("name changed in print and DG1", hasFiles, "dg_hash_mismatch:DG1", s.page("L898902C3", "ERIKSSON", "BRITTA"), func(p *chipsim.Passport) {
-			dg1, err := lds.EncodeDG1(s.page("L898902C3", "ERIKSSON", "BRITTA"))
+}
+
+func (s *scene) changedGroups(genuine, others chipsim.Passport) []Attack {
+	printed := func(lines []string, a Attack) Attack { a.Printed = lines; return a }
+	otherLines, renamed := s.page("L898902C4", "ERIKSSON", "BRITTA"), s.page("L898902C3", "ERIKSSON", "BRITTA")
+	behind := s.changed("genuine files behind a forged data page", "mrz_chip_mismatch:name,document_number,document_number_check,composite_check", genuine,
+		func(p *chipsim.Passport) { p.MRZ = others.MRZ })
+	behind.Stopped = "comparison of print and DG1"
+	return []Attack{
+		printed(renamed, s.changed("name changed in print and DG1", "dg_hash_mismatch:DG1", genuine, func(p *chipsim.Passport) {
+			dg1, err := lds.EncodeDG1(renamed)
 			s.keep(err)
 			p.Files[group(1)] = dg1
-		}),
-		row("DG1 of another passport of the same signer", hasFiles, "dg_hash_mismatch:DG1", other.Lines, replace(others, group(1))),
-		row("portrait of somebody else in DG2", hasFiles, "dg_hash_mismatch:DG2", s.lines, func(p *chipsim.Passport) { p.Files[group(2)] = s.forgedPortrait(p) }),
-		row("octets added inside DG2", hasFiles, "dg_hash_mismatch:DG2", s.lines, func(p *chipsim.Passport) {
+		})),
+		printed(otherLines, s.changed("DG1 of another passport of the same signer", "dg_hash_mismatch:DG1", genuine, func(p *chipsim.Passport) {
+			p.Files[group(1)], p.MRZ = others.Files[group(1)], others.MRZ
+		})),
+		s.changed("portrait of somebody else in DG2", "dg_hash_mismatch:DG2", genuine, func(p *chipsim.Passport) { p.Files[group(2)] = s.forgedPortrait(p) }),
+		s.changed("octets added inside DG2", "dg_hash_mismatch:DG2", genuine, func(p *chipsim.Passport) {
 			dg2, err := ber.Parse(p.Files[group(2)], 0x75)
 			s.keep(err)
 			p.Files[group(2)] = ber.Encode(0x75, dg2.Value, []byte{0x53, 1, 0})
 		}),
-		row("EF.SOD of another passport of the same signer", hasFiles, "dg_hash_mismatch:DG1", s.lines, func(p *chipsim.Passport) {
-			p.Files[lds.EFSOD.Path()] = others.Files[lds.EFSOD.Path()]
-		}),
-		row("hash of the forged DG2 written into EF.SOD", hasFiles, "sod_signature_invalid", s.lines, func(p *chipsim.Passport) {
+		printed(otherLines, behind),
+	}
+}
+
+func (s *scene) changedSODs(genuine, others chipsim.Passport) []Attack {
+	sod := lds.EFSOD.Path()
+	forger := s.authority(s.profile(), "forger")
+	// signed is EF.SOD as the forger signs it, over another portrait.
+	signed := func(p *chipsim.Passport) []byte {
+		p.Files[group(2)] = s.forgedPortrait(p)
+		spec := s.opened()
+		spec.Portrait, spec.Groups = nil, map[int][]byte{2: p.Files[group(2)]}
+		return s.issue(forger, spec).Files[sod]
+	}
+	return []Attack{
+		s.changed("EF.SOD of another passport of the same signer", "dg_hash_mismatch:DG1", genuine, func(p *chipsim.Passport) { p.Files[sod] = others.Files[sod] }),
+		s.changed("hash of the forged DG2 written into EF.SOD", "sod_signature_invalid", genuine, func(p *chipsim.Passport) {
 			forged := s.forgedPortrait(p)
 			was, is := sha256.Sum256(p.Files[group(2)]), sha256.Sum256(forged)
-			p.Files[lds.EFSOD.Path()] = bytes.ReplaceAll(p.Files[lds.EFSOD.Path()], was[:], is[:])
+			p.Files[sod] = bytes.ReplaceAll(p.Files[sod], was[:], is[:])
 			p.Files[group(2)] = forged
 		}),
-		row("EF.SOD made anew, the genuine signer's certificate kept", hasFiles, "sod_signature_invalid", s.lines, func(p *chipsim.Passport) {
-			forged := s.issue(forger, s.opened())
-			p.Files[group(2)] = forged.Files[group(2)]
-			p.Files[lds.EFSOD.Path()] = s.resigned(forged.Files[lds.EFSOD.Path()], func(m *signedMessage) { m.certificates = [][]byte{s.state.Signer()} })
+		s.changed("EF.SOD made anew, the genuine signer's certificate kept", "sod_signature_invalid", genuine, func(p *chipsim.Passport) {
+			p.Files[sod] = s.resigned(signed(p), func(m *signedMessage) { m.certificates = [][]byte{s.state.Signer()} })
 		}),
-		row("two signers on EF.SOD, a forger's beside the genuine one", hasFiles, "csca_unknown", s.lines, func(p *chipsim.Passport) {
-			p.Files[group(2)] = s.forgedPortrait(p)
-			spec := s.opened()
-			spec.Portrait = nil
-			spec.Groups = map[int][]byte{2: p.Files[group(2)]}
-			forged := s.issue(forger, spec)
-			was := s.messageOf(p.Files[lds.EFSOD.Path()])
-			p.Files[lds.EFSOD.Path()] = s.resigned(forged.Files[lds.EFSOD.Path()], func(m *signedMessage) {
+		s.changed("two signers on EF.SOD, a forger's beside the genuine one", "csca_unknown", genuine, func(p *chipsim.Passport) {
+			was := s.messageOf(p.Files[sod])
+			p.Files[sod] = s.resigned(signed(p), func(m *signedMessage) {
 				m.certificates = append(m.certificates, was.certificates...)
 				m.signers = append(slices.Clone(was.signers), m.signers...)
 			})
 		}),
-		row("EF.CardSecurity's kind of message in EF.SOD", hasFiles, "sod_malformed", s.lines, func(p *chipsim.Passport) {
-			mapped := s.issue(s.state, s.mapping())
-			p.Files[lds.EFSOD.Path()] = lds.EncodeSOD(mapped.Files[lds.EFCardSecurity.Path()])
+		s.changed("EF.CardSecurity's kind of message in EF.SOD", "sod_malformed", genuine, func(p *chipsim.Passport) {
+			p.Files[sod] = lds.EncodeSOD(s.issue(s.state, s.mapping()).Files[lds.EFCardSecurity.Path()])
 		}),
-		row("EF.SOD withheld", hasFiles, "chip_file_missing:EF.SOD", s.lines, func(p *chipsim.Passport) { delete(p.Files, lds.EFSOD.Path()) }),
-		row("DG2 withheld", hasFiles, "chip_file_missing:DG2", s.lines, func(p *chipsim.Passport) { delete(p.Files, group(2)) }),
-		row("group added that nobody signed", hasFiles, "com_sod_mismatch:DG11", s.lines, func(p *chipsim.Passport) {
+	}
+}
+
+// missing are files that are not there, and one that should not be.
+func (s *scene) missing(genuine chipsim.Passport) []Attack {
+	row := func(name, reason, read, stopped string, change func(*chipsim.Passport)) Attack {
+		a := s.changed(name, reason, genuine, change)
+		a.Read, a.Stopped = read, stopped
+		return a
+	}
+	return []Attack{
+		row("EF.SOD withheld", "chip_file_missing:EF.SOD", "file_absent:EF.SOD", "reading", withheld(lds.EFSOD.Path())),
+		row("DG2 withheld", "chip_file_missing:DG2", "file_absent:DG2", "reading", withheld(group(2))),
+		row("group added that nobody signed", "com_sod_mismatch:DG11", "", "comparison of EF.COM and EF.SOD", func(p *chipsim.Passport) {
 			dg11, err := specimen.ExampleGroup(11, "latin")
 			s.keep(err)
 			p.Files[group(11)] = dg11
 			s.listing(p, func(groups []int) []int { return append(groups, 11) })
 		}),
 	}
-	behind := row("genuine files behind a forged data page", hasFiles, "mrz_chip_mismatch:name,document_number,document_number_check,composite_check", other.Lines, func(p *chipsim.Passport) { p.MRZ = others.MRZ })
-	behind.Stopped = "comparison of print and DG1"
-	for i := range rows {
-		switch rows[i].Reason {
-		case "chip_file_missing:EF.SOD":
-			rows[i].Read, rows[i].Stopped = "file_absent:EF.SOD", "reading"
-		case "chip_file_missing:DG2":
-			rows[i].Read, rows[i].Stopped = "file_absent:DG2", "reading"
-		case "com_sod_mismatch:DG11":
-			rows[i].Stopped = "comparison of EF.COM and EF.SOD"
-		}
-	}
-	return append(rows, behind)
 }
 
 // forgedPortrait is the passport's DG2 with another face.

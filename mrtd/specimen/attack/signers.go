@@ -36,13 +36,7 @@ func (s *scene) signers() []Attack {
 		impostor, err = s.state.Impostor(specimen.Seed("attack: impostor"))
 		s.keep(err)
 	}
-	leaked := s.signer(s.state, specimen.SignerSpec{})
-	if s.err == nil {
-		revoked, err := specimen.Revoke(leaked.Signer(), s.at.AddDate(0, -6, 0))
-		s.keep(err)
-		revoked.Reason = 1
-		s.revoked = append(s.revoked, revoked)
-	}
+	leaked := s.leaked()
 	signedAt := func(t time.Time) func(*specimen.Spec) { return func(spec *specimen.Spec) { spec.SignedAt = t } }
 	weak := profile
 	weak.DS = specimen.KeyKind{Scheme: trust.RSAPKCS1, Bits: 1024, Hash: profile.DS.Hash}
@@ -81,6 +75,19 @@ func (s *scene) signers() []Attack {
 		row("signer of another state of the list", hasState, "issuer_country_mismatch:document", s.abroad),
 		row("signer named for this state by another state's CSCA", hasState, "issuer_country_mismatch:csca", s.signer(s.abroad, specimen.SignerSpec{Country: "UT"})),
 	}
+}
+
+// leaked is a signer that the state's list has since half a year.
+func (s *scene) leaked() *specimen.Authority {
+	a := s.signer(s.state, specimen.SignerSpec{})
+	if s.err != nil {
+		return a
+	}
+	revoked, err := specimen.Revoke(a.Signer(), s.at.AddDate(0, -6, 0))
+	s.keep(err)
+	revoked.Reason = 1
+	s.revoked = append(s.revoked, revoked)
+	return a
 }
 
 // bent is a certificate signed by the key 1 over the CSCA's curve with the
