@@ -26,7 +26,7 @@ func Inflate(der []byte, try func(b []byte)) {
 			put(bytes.Repeat([]byte{0x5A}, inflated))
 		}
 		if tag[0]&0x20 != 0 || nested {
-			fillers := [][]byte{{0x04, 0}, {0x30, 0}, {0x02, 1, 1}}
+			fillers := [][]byte{{0x30, 0}}
 			if _, _, others, ok := element(value); ok {
 				fillers = append(fillers, value[:len(value)-len(others)])
 			}

@@ -133,12 +133,13 @@ func FuzzParseName(f *testing.F) {
 	}
 	f.Add(ber.Encode(ber.Sequence, part(oidCountry, ber.PrintableString, "UT"), part("2.5.4.10", ber.UTF8String, "Utopia  State"), part("2.5.4.3", 0x1E, "\x00C\x00S\x00C\x00A")))
 	f.Add(ber.Encode(ber.Sequence, part("1.2.3", 0x14, "M\xFCller")))
+	f.Add(ber.Encode(ber.Sequence, part("1.8.48", ber.UTF8String, "\u0080\u009B2J\u202E"))) // what steers a screen
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n, err := repotest.Parsed(t, b, ParseName)
 		if err != nil {
 			return
 		}
-		if !n.Equal(n) || strings.ContainsFunc(n.String(), unicode.IsControl) {
+		if !n.Equal(n) || strings.ContainsFunc(n.String()+n.Country, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
 			t.Errorf("name %q", n)
 		}
 		der, err := repotest.Parsed(t, b, canonical)

@@ -84,7 +84,8 @@ func ParseName(raw []byte) (Name, error) {
 	return n, nil
 }
 
-// printable decodes a directory string and drops what would not print.
+// printable decodes a directory string and drops what would not print, or would
+// steer what it is printed on.
 func printable(t ber.TLV) string {
 	var s string
 	switch t.Tag {
@@ -104,7 +105,7 @@ func printable(t ber.TLV) string {
 		s = string(t.Value)
 	}
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\uFFFD' {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r
