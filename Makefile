@@ -13,15 +13,16 @@ export CGO_ENABLED := 1
 
 # What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), what the
 # tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser, others'
-# readers of passports), and others' passports, which need Java.
+# readers of passports, OpenCV by itself), and others' passports, which need Java.
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard
+TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard python3-opencv
+TRAIN_PACKAGES := python3-torch python3-onnx python3-numpy python3-opencv python3-scipy
 PEER_PACKAGES  := vsmartcard-vpicc jython
 
 FUZZTIME ?= 60s
 
-.PHONY: help deps deps-test build demo test peers check bench fuzz run clean
+.PHONY: help deps deps-test build models demo test peers check bench fuzz run train clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ build: deps ## build the programs into bin/
 	@echo "building limen $(VERSION) into bin/ (a first build compiles OpenCV's binding: some minutes)" >&2
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
+models: build ## install the operational face models; FROM=/media/usb without internet, ARGS=--system for the service
+	@bin/limen models install $(if $(FROM),--from $(FROM)) $(ARGS)
+
 demo: build ## run the appliance on simulated devices; ARGS="--headless --json" for scripts
 	@bin/limen demo $(ARGS)
 
@@ -68,6 +72,7 @@ check: deps ## the quick look: format, vet, staticcheck, import rule, known vuln
 
 test: deps-test build check ## everything CI runs
 	$(GO) test -timeout 15m ./...
+	$(GO) test -tags matprofile -run Mat ./matcher/cvface ./capture/cvcam # OpenCV's memory is given back
 
 peers: deps-test build ## meet others' passports and readers (docs/peers.md), and compare what a reading costs
 	$(call install-missing,$(PEER_PACKAGES))
@@ -79,6 +84,11 @@ bench: build ## speed, bytes and memory, about five minutes; figures go to docs/
 
 fuzz: deps ## every fuzz target for FUZZTIME (60s) each; PKG=./mrtd/lds for one package, JOBS=2 at a time, LOG=file to go on from
 	@FUZZTIME=$(FUZZTIME) JOBS=$(or $(JOBS),1) LOG=$(LOG) GO=$(GO) scripts/fuzz $(or $(PKG),./...)
+
+train: ## train the demo models anew into build/train (DATA=, TEACHERS=, ARGS=), an hour on two idle cores
+	$(call install-missing,$(TRAIN_PACKAGES))
+	OMP_WAIT_POLICY=passive /usr/bin/python3 matcher/train/train.py --data $(or $(DATA),../shared/data/faces/london) \
+		--teachers $(or $(TEACHERS),../shared/models) --out build/train $(ARGS)
 
 clean: ## remove what was built
 	rm -rf bin

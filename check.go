@@ -36,6 +36,7 @@ const (
 	CheckFaceAlive    CheckName = "face_alive"     // presentation attack detection (ISO/IEC 30107-3)
 	CheckPortrait     CheckName = "portrait"       // the chip's portrait could be decoded
 	CheckFaceMatch    CheckName = "face_match"     // the live face is the portrait's
+	CheckFaceMorph    CheckName = "face_morph"     // the portrait is one person's alone (ISO/IEC 20059)
 	CheckLookup       CheckName = "lookup"         // one per database
 	CheckHistory      CheckName = "history"        // earlier checks of this document
 	CheckRecord       CheckName = "record"         // what was done is stored and cannot be rewritten
@@ -49,7 +50,7 @@ var inOrder = []CheckName{
 	CheckMRZ, CheckEligibility, CheckExpiry,
 	CheckChipAccess, CheckChipRead,
 	CheckSODSignature, CheckCSCAChain, CheckIssuer, CheckDGHash, CheckCOM, CheckCardAccess, CheckMRZChip, CheckChipGenuine,
-	CheckFace, CheckFaceAlive, CheckPortrait, CheckFaceMatch, CheckHistory,
+	CheckFace, CheckFaceAlive, CheckPortrait, CheckFaceMatch, CheckFaceMorph, CheckHistory,
 }
 
 // Check is one question the line asked and its answer.

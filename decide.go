@@ -137,13 +137,13 @@ func advice(code ReasonCode) Recommendation {
 	switch code {
 	case StopListHit, ReportedLost:
 		return RecommendHold
-	case FaceMismatch, FaceSeveral, PortraitNoFace:
+	case FaceMismatch, FaceSeveral, PortraitNoFace, PortraitSmall, PortraitSeveral, PresentationAttack:
 		return RecommendIdentify
 	case ReasonCode(authn.TrustStale), ReasonCode(authn.CRLUnknown), ReasonCode(authn.CRLSignatureInvalid), // the appliance's lists, not the document
-		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
+		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, PADModelMissing, PADTooLittle, MorphUntrained, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
 		return RecommendServe
 	case MRZUnreadable, MRZCheckDigit, CutShort, ChipLost, ChipNoAnswer, ChipReadFailed,
-		FaceNotFound, FaceTooSmall, FaceBlurred, FaceTurned, FaceTooDark, FaceTooBright:
+		PADTooShort, FaceNotFound, FaceTooSmall, FaceBlurred, FaceTurned, FaceTooDark, FaceTooBright:
 		return RecommendRepeat
 	}
 	return RecommendExamine

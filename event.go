@@ -24,6 +24,7 @@ type Event struct {
 	Earlier  []Earlier     // the document's earlier checks
 	Finished *Finished     // the decision was made and recorded
 	Progress *ReadProgress // how far the chip is read
+	Guidance *Guidance     // what the traveler before the camera can do now
 }
 
 // LogValue redacts all but the step.

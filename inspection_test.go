@@ -114,12 +114,20 @@ func (f *fakes) Pseudonym(issuer, number string) Pseudonym { return Pseudonym{1}
 type fakeFace struct {
 	score float64
 	why   []Reason
+	by    *Comparison // who judged; nil: an operational model
 }
+
+var demoModel = &Comparison{Threshold: 0.45, Model: "small", Grade: "demo", FMR: 0.001}
 
 func (f fakeFace) Best() image.Image { return image.NewGray(image.Rect(0, 0, 8, 8)) }
 func (f fakeFace) Reasons() []Reason { return f.why }
 func (f fakeFace) Close()            {}
 func (f fakeFace) Compare(context.Context, image.Image) (Comparison, error) {
+	if f.by != nil {
+		c := *f.by
+		c.Score = f.score
+		return c, nil
+	}
 	return Comparison{Score: f.score, Threshold: 0.45, Model: "fake", Grade: "operational"}, nil
 }
 
@@ -232,6 +240,24 @@ func TestInspection(t *testing.T) {
 		{"no face", func(c *crossing) { c.ports.face = nil }, Refer, []string{"face_not_found"}, []string{"pace_not_offered"}},
 		{"no camera", func(c *crossing) { c.in.Camera = nil }, Refer, []string{"camera_unavailable"}, []string{"pace_not_offered"}},
 		{"no model", func(c *crossing) { c.ports.faceErr = &Unable{because(ModelMissing), other} }, Refer, []string{"face_model_missing"}, []string{"pace_not_offered"}},
+		{"a demo model", func(c *crossing) { c.ports.face = fakeFace{score: 0.9, by: demoModel} }, Refer, []string{"face_model_demo_grade"}, []string{"pace_not_offered"}},
+		{"a demo model that is accepted", func(c *crossing) {
+			c.ports.face = fakeFace{score: 0.9, by: demoModel}
+			c.in.Policy.AcceptDemoModels = true
+		}, Admit, nil, []string{"pace_not_offered"}},
+		{"a demo model that sees another face", func(c *crossing) {
+			c.ports.face = fakeFace{score: 0.1, by: demoModel}
+			c.in.Policy.AcceptDemoModels = true
+		}, Refer, []string{"face_mismatch"}, []string{"pace_not_offered"}},
+		{"a model of no grade", func(c *crossing) {
+			c.ports.face = fakeFace{score: 0.9, by: &Comparison{Threshold: 0.45, Model: "fake"}}
+		}, Refer, []string{"face_model_demo_grade"}, []string{"pace_not_offered"}},
+		{"a score of no model", func(c *crossing) {
+			c.ports.face = fakeFace{score: 0.9, by: &Comparison{Threshold: 0.45, Grade: "operational"}}
+		}, Refer, []string{"face_model_missing"}, []string{"pace_not_offered"}},
+		{"a score without a threshold", func(c *crossing) {
+			c.ports.face = fakeFace{score: 0.9, by: &Comparison{Model: "fake", Grade: "operational"}}
+		}, Refer, []string{"face_model_missing"}, []string{"pace_not_offered"}},
 		{"another face", func(c *crossing) { c.ports.face = fakeFace{score: 0.449} }, Refer, []string{"face_mismatch"}, []string{"pace_not_offered"}},
 		{"no decoder", func(c *crossing) { c.in.Portraits = nil }, Refer, []string{"portrait_decoder_unavailable"}, []string{"pace_not_offered"}},
 		{"stop list", func(c *crossing) { c.lookup.answer = LookupAnswer{Hit: true, Kind: HitStopList} }, Refer, []string{"stop_list_hit:national"}, []string{"pace_not_offered"}},

@@ -58,11 +58,27 @@ type LiveFace interface {
 	Best() image.Image
 	// Reasons say why no frame is usable; none when the best one is.
 	Reasons() []Reason
-	// Compare compares the best frames with a portrait. An Unable with
-	// PortraitNoFace says that the portrait shows no face.
+	// Compare compares the best frames with a portrait; while that is not clear
+	// and there is time left for the face, it may look for better ones. An Unable
+	// says why a comparison would mean nothing: PortraitNoFace, PortraitSmall,
+	// PortraitSeveral, or FaceSeveral when the frames show different people.
 	Compare(ctx context.Context, portrait image.Image) (Comparison, error)
 	// Close gives up frames and erases templates; Best's picture stays.
 	Close()
+}
+
+// PresentationJudge is a LiveFace that was also watched for a presentation
+// attack (ISO/IEC 30107-3).
+type PresentationJudge interface {
+	// Presentation is Passed, Failed or NotPerformed, with why it did not pass.
+	Presentation() (Status, []Reason)
+}
+
+// MorphJudge is a LiveFace that can also tell whether a portrait it matches is
+// a morph, which would match somebody else as well (ISO/IEC 20059).
+type MorphJudge interface {
+	// Morph is Passed, Failed or NotPerformed, with why it did not pass.
+	Morph(ctx context.Context, portrait image.Image) (Status, []Reason)
 }
 
 // Comparison is a similarity with what is needed to judge it.

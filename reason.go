@@ -73,7 +73,16 @@ const (
 	ModelDemo           ReasonCode = "face_model_demo_grade"
 	PortraitUnreadable  ReasonCode = "portrait_unreadable"
 	PortraitNoFace      ReasonCode = "portrait_without_face"
+	PortraitSmall       ReasonCode = "portrait_too_small"
+	PortraitSeveral     ReasonCode = "portrait_with_several_faces"
 	PortraitDecoderAway ReasonCode = "portrait_decoder_unavailable"
+
+	PresentationAttack ReasonCode = "presentation_attack_suspected"
+	PADModelMissing    ReasonCode = "pad_model_missing"       // no network, and motion alone did not suffice
+	PADTooShort        ReasonCode = "pad_sequence_too_short"  // the face was not seen long enough
+	PADTooLittle       ReasonCode = "pad_evidence_too_little" // nothing seen speaks clearly
+	MorphSuspected     ReasonCode = "morph_suspected"
+	MorphUntrained     ReasonCode = "morph_classifier_missing" // none was trained for the recogniser that judges
 
 	StopListHit       ReasonCode = "stop_list_hit"
 	ReportedLost      ReasonCode = "document_reported_lost"

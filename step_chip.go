@@ -106,12 +106,12 @@ func judgeAccess(r mrtd.Reading, unless Reason) Check {
 		return inconclusive(CheckChipAccess, unless)
 	case a.Protocol == mrtd.ProtocolPACE:
 		return pass(CheckChipAccess)
+	case a.Protocol == mrtd.ProtocolNone:
+		return pass(CheckChipAccess, because(NoAccessControl))
 	case a.PACE == mrtd.PACEFailed:
 		return pass(CheckChipAccess, because(PACEFailed))
 	case a.PACE == mrtd.PACEUnsupported:
 		return pass(CheckChipAccess, because(PACEUnsupported))
-	case a.Protocol == mrtd.ProtocolNone:
-		return pass(CheckChipAccess, because(NoAccessControl))
 	}
 	return pass(CheckChipAccess, because(PACENotOffered))
 }

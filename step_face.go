@@ -28,7 +28,7 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	start := in.Now()
 	out := liveFace{}
 	in.observe(Event{Step: StepFace})
-	alive := notPerformed(CheckFaceAlive, because(NotSupported))
+	alive := needs(CheckFaceAlive, CheckFace)
 	done := func(c Check) liveFace {
 		out.checks, out.spent = checks{c, alive}, in.Now().Sub(start)
 		in.tell(StepFace, out.checks...)
@@ -39,7 +39,7 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	}
 	limit, stop := context.WithTimeout(ctx, in.Policy.Times.Face)
 	defer stop()
-	face, err := in.Camera.Capture(limit)
+	face, err := in.look(limit)
 	switch {
 	case ctx.Err() != nil:
 		return done(inconclusive(CheckFace, because(CutShort)))
@@ -53,8 +53,28 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 		face.Close()
 		return done(fail(CheckFace, why...))
 	}
-	out.face = face
+	out.face, alive = face, judgePresentation(face)
 	return done(pass(CheckFace))
+}
+
+// judgePresentation asks a camera that watches for presentation attacks.
+func judgePresentation(face LiveFace) Check {
+	judge, ok := face.(PresentationJudge)
+	if !ok {
+		return notPerformed(CheckFaceAlive, because(NotSupported))
+	}
+	status, why := judge.Presentation()
+	return judged(CheckFaceAlive, status, why)
+}
+
+// judged is a check as a port answered it. Only what it names passed has
+// passed, and what it does not name was not performed.
+func judged(name CheckName, status Status, why []Reason) Check {
+	switch status {
+	case Passed, Failed, Inconclusive:
+		return Check{Name: name, Status: status, Reasons: why}
+	}
+	return notPerformed(name, why...)
 }
 
 // portrait is the chip's portrait.
@@ -161,11 +181,12 @@ func (in *Inspection) decode(ctx context.Context, raw []byte) portrait {
 // matched is the comparison.
 type matched struct {
 	check      Check
+	morph      Check
 	comparison *Comparison
 }
 
 func (m matched) addTo(e *Evidence) {
-	e.Checks = append(e.Checks, m.check)
+	e.Checks = append(e.Checks, m.check, m.morph)
 	e.Face = m.comparison
 }
 
@@ -179,11 +200,30 @@ func (in *Inspection) matchFace(ctx context.Context, proof authenticity, p portr
 		defer p.forget()
 	}
 	out := in.match(ctx, proof, p, live)
+	out.morph = judgeMorph(ctx, out.check, p, live)
 	if out.comparison != nil {
 		in.observe(Event{Step: StepMatch, Match: out.comparison})
 	}
-	in.tell(StepMatch, out.check)
+	in.tell(StepMatch, out.check, out.morph)
 	return out
+}
+
+// judgeMorph asks whether a portrait that the live face matches is one person's
+// alone: one that it does not match is refused without, and what is no live
+// face says nothing.
+func judgeMorph(ctx context.Context, match Check, p portrait, live liveFace) Check {
+	if match.Status != Passed {
+		return needs(CheckFaceMorph, CheckFaceMatch)
+	}
+	if live.status(CheckFaceAlive, "") == Failed {
+		return needs(CheckFaceMorph, CheckFaceAlive)
+	}
+	judge, ok := live.face.(MorphJudge)
+	if !ok {
+		return notPerformed(CheckFaceMorph, because(NotSupported))
+	}
+	status, why := judge.Morph(ctx, p.described)
+	return judged(CheckFaceMorph, status, why)
 }
 
 func (in *Inspection) match(ctx context.Context, proof authenticity, p portrait, live liveFace) matched {
@@ -203,10 +243,12 @@ func (in *Inspection) match(ctx context.Context, proof authenticity, p portrait,
 		return matched{check: inconclusive(CheckFaceMatch, because(CutShort))}
 	case err != nil:
 		return matched{check: inconclusive(CheckFaceMatch, reasonOf(err, PortraitNoFace))}
+	case c.Model == "" || !(c.Threshold > 0): // a score without its own model's threshold says nothing
+		return matched{check: inconclusive(CheckFaceMatch, because(ModelMissing))}
 	case !(c.Score >= c.Threshold): // a score that is no number is no match either
-		return matched{fail(CheckFaceMatch, because(FaceMismatch)), &c}
+		return matched{check: fail(CheckFaceMatch, because(FaceMismatch)), comparison: &c}
 	case c.Grade != "operational" && !in.Policy.AcceptDemoModels:
-		return matched{inconclusive(CheckFaceMatch, because(ModelDemo)), &c}
+		return matched{check: inconclusive(CheckFaceMatch, because(ModelDemo)), comparison: &c}
 	}
-	return matched{pass(CheckFaceMatch), &c}
+	return matched{check: pass(CheckFaceMatch), comparison: &c}
 }

@@ -67,8 +67,9 @@ type CameraConfig struct {
 
 // ModelsConfig names entries of the model catalog.
 type ModelsConfig struct {
-	Detector   string `yaml:"detector"`
-	Recogniser string `yaml:"recogniser"`
+	Detector   string   `yaml:"detector" json:"detector"`
+	Recogniser string   `yaml:"recogniser" json:"recogniser"`
+	Spoof      []string `yaml:"spoof" json:"spoof"` // judge together; where one is missing, none does
 }
 
 // LookupConfig is one database: an HTTPS service or a file.
@@ -102,7 +103,7 @@ func Defaults() Config {
 		MRZReader:  MRZReaderConfig{Protocol: "elyctis", Baud: 115200, Frame: "8N1"},
 		ChipReader: ChipReaderConfig{Kind: "none"},
 		Camera:     CameraConfig{Width: 1280, Height: 720, FPS: 25},
-		Models:     ModelsConfig{Detector: "yunet-2023mar", Recogniser: "frr0095"},
+		Models:     ModelsConfig{Detector: "yunet-2023mar", Recogniser: "frr0095", Spoof: []string{"minifasnet-v2-2.7", "minifasnet-v1se-4.0"}},
 		Trust:      "/var/lib/limen/trust", Store: "/var/lib/limen/store", Keys: "/var/lib/limen/keys",
 		Socket:  "/run/limen/limen.sock",
 		Console: ConsoleConfig{Listen: "127.0.0.1:8420", ForgetAfter: 2 * time.Minute},

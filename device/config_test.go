@@ -102,6 +102,8 @@ func TestPolicyErrorsNameTheKey(t *testing.T) {
 		{"- sod_signature", "- sod_signatur", `there is no check "sod_signatur"`},
 		{"offline: refer            #", "offline: hope #", `"hope" is neither`},
 		{"chip_wait: 4s", "chip_wait: 0s", "times.chip_wait: must be more than zero"},
+		{"max_age: 2160h  ", "max_age: -1h  ", "trust.max_age: is less than zero"},
+		{"# crl_max_age", "crl_max_aeg", `there is no key "crl_max_aeg"; did you mean "crl_max_age"?`},
 		{"seen_within", "seen_wthin", `there is no key "seen_wthin"; did you mean "seen_within"?`},
 	} {
 		path := filepath.Join(t.TempDir(), "policy.yaml")

@@ -14,16 +14,18 @@ import (
 	"limen/capture/portrait"
 	"limen/matcher"
 	"limen/matcher/catalog"
+	"limen/matcher/spoof"
 )
 
 // faceCamera implements limen.FaceCamera: frames of the camera's hub, judged
 // by the face engine.
 type faceCamera struct {
-	hub    *capture.Hub
-	engine matcher.Engine
-	limits matcher.Limits
-	model  comparisonModel
-	broken error // why there is no engine: an Unable
+	hub     *capture.Hub
+	engine  matcher.Engine
+	network spoof.Network // nil without presentation attack networks
+	limits  matcher.Limits
+	model   comparisonModel
+	broken  error // why there is no engine: an Unable
 }
 
 // comparisonModel is what judges, as the catalog knows it.
@@ -32,10 +34,18 @@ type comparisonModel struct {
 	grade     string
 	threshold float64
 	fmr       float64
+	published bool // the threshold is the model's authors', not calibrated with limen
 }
+
+var _ limen.GuidingCamera = (*faceCamera)(nil)
 
 // Capture implements limen.FaceCamera.
 func (f *faceCamera) Capture(ctx context.Context) (limen.LiveFace, error) {
+	return f.CaptureGuided(ctx, func(limen.Guidance) {})
+}
+
+// CaptureGuided implements limen.GuidingCamera.
+func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance)) (limen.LiveFace, error) {
 	if f.broken != nil {
 		return nil, f.broken
 	}
@@ -46,10 +56,17 @@ func (f *faceCamera) Capture(ctx context.Context) (limen.LiveFace, error) {
 		return nil, cameraAway(s.Reason)
 	}
 	limits := f.limits
-	limits.Since = time.Now()
+	began := time.Now()
+	limits.Since = began
+	limits.Guide = func(g matcher.Guidance) { tell(limen.Guidance(g)) }
 	frames, cancel := f.hub.Subscribe()
 	defer cancel()
-	sample, err := matcher.Collect(ctx, frames, f.engine, limits)
+	watch := spoof.NewWatch(f.engine, f.network)
+	defer watch.Close()
+	sample, err := matcher.Collect(ctx, frames, watch, limits)
+	if err == nil && sample.Good() {
+		err = watch.Follow(ctx, frames) // motion takes longer to show than a face
+	}
 	if err != nil {
 		sample.Release()
 		return nil, cameraAway(err)
@@ -59,7 +76,10 @@ func (f *faceCamera) Capture(ctx context.Context) (limen.LiveFace, error) {
 		sample.Release()
 		return nil, cameraAway(s.Reason)
 	}
-	live := &liveFace{camera: f, sample: sample, best: sample.Image()}
+	live := &liveFace{camera: f, sample: sample, best: sample.Image(), tell: limits.Guide, presentation: watch.Judge()}
+	if deadline, ok := ctx.Deadline(); ok {
+		live.left = deadline.Sub(began) - time.Since(began)
+	}
 	for _, r := range sample.Reasons {
 		live.reasons = append(live.reasons, limen.Reason{Code: limen.ReasonCode(r)})
 	}
@@ -86,6 +106,10 @@ type liveFace struct {
 	sample  matcher.Sample
 	best    image.Image
 	reasons []limen.Reason
+	tell    func(matcher.Guidance)
+	left    time.Duration // of the time for looking, for a comparison that is not clear
+
+	presentation spoof.Judgement
 }
 
 func (l *liveFace) Best() image.Image       { return l.best }
@@ -97,6 +121,7 @@ func (l *liveFace) Close()                  { l.sample.Release() }
 type described struct {
 	image.Image
 	template matcher.Template
+	model    string // whose template it is
 	err      error
 }
 
@@ -108,7 +133,7 @@ func (*described) LogValue() slog.Value { return slog.StringValue("[portrait red
 
 // Describe implements limen.PortraitDescriber.
 func (f *faceCamera) Describe(_ context.Context, img image.Image) (image.Image, func()) {
-	d := &described{Image: img, err: f.broken}
+	d := &described{Image: img, model: f.model.name, err: f.broken}
 	if f.broken == nil {
 		d.template, d.err = f.describe(img)
 	}
@@ -118,29 +143,67 @@ func (f *faceCamera) Describe(_ context.Context, img image.Image) (image.Image, 
 // describe is the template of a portrait's largest face.
 func (f *faceCamera) describe(img image.Image) (matcher.Template, error) {
 	faces, err := f.engine.Detect(img)
-	if err == nil && len(faces) == 0 {
-		err = errors.New("no face is found in the portrait")
-	}
 	if err != nil {
 		return nil, err
+	}
+	unable := func(code limen.ReasonCode, why string) (matcher.Template, error) {
+		return nil, &limen.Unable{Reason: limen.Reason{Code: code}, Err: errors.New(why)}
+	}
+	second := matcher.DefaultThresholds().SecondFace
+	switch {
+	case len(faces) == 0:
+		return unable(limen.PortraitNoFace, "no face is found in the portrait")
+	case len(faces) > 1 && faces[1].Box.Side() > second*faces[0].Box.Side():
+		return unable(limen.PortraitSeveral, "the portrait shows more than one face")
+	case faces[0].EyeDistance() < portraitEyes:
+		return unable(limen.PortraitSmall, "the eyes in the portrait are too close together to compare by")
 	}
 	return f.engine.Template(img, faces[0])
 }
 
+// portraitEyes is how many pixels a portrait's eyes are apart at least. The
+// smallest that ISO/IEC 19794-5 knows, the token image of 240 pixels, has 60.
+const portraitEyes = 30
+
 // Compare implements limen.LiveFace: the chip's portrait, its largest face,
-// against the fused templates of the best frames.
+// against the fused templates of the best frames, and of more while the score
+// is near the threshold and the time for the face is not over.
 func (l *liveFace) Compare(ctx context.Context, img image.Image) (limen.Comparison, error) {
 	d, ok := img.(*described)
-	if !ok {
+	if !ok || d.model != l.camera.model.name { // templates of two models have nothing in common
 		picture, forget := l.camera.Describe(ctx, img)
 		defer forget()
 		d = picture.(*described)
 	}
 	if d.err != nil {
+		if u, ok := errors.AsType[*limen.Unable](d.err); ok {
+			return limen.Comparison{}, u
+		}
 		return limen.Comparison{}, &limen.Unable{Reason: limen.Reason{Code: limen.PortraitNoFace}, Err: d.err}
 	}
 	m := l.camera.model
+	if !l.makeSure(ctx, d.template, matcher.Sequence{Threshold: m.threshold}) {
+		return limen.Comparison{}, &limen.Unable{Reason: limen.Reason{Code: limen.FaceSeveral}, Err: errors.New("one person after the other stood before the camera")}
+	}
 	return limen.Comparison{Score: l.sample.Score(d.template), Threshold: m.threshold, Model: m.name, Grade: m.grade, FMR: m.fmr}, nil
+}
+
+// makeSure adds frames until the score is clear or the time is over, and tells
+// whether all of them show one person. A camera that goes meanwhile leaves what
+// it has seen.
+func (l *liveFace) makeSure(ctx context.Context, portrait matcher.Template, s matcher.Sequence) bool {
+	clear := func(sample matcher.Sample) bool { return s.Enough(sample.Score(portrait), len(sample.Templates)) }
+	if l.left <= 0 || l.camera.hub == nil || clear(l.sample) {
+		return true
+	}
+	limit, stop := context.WithTimeout(ctx, l.left)
+	defer stop()
+	limits := l.camera.limits
+	limits.Since, limits.Guide = time.Now(), l.tell
+	frames, cancel := l.camera.hub.Subscribe()
+	defer cancel()
+	l.sample, _ = l.sample.Continue(limit, frames, l.camera.engine, limits, clear)
+	return l.sample.OnePerson(s.Threshold)
 }
 
 // portraits implements limen.PortraitDecoder by limen-portrait.

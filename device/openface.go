@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 
 	"limen"
@@ -44,9 +45,13 @@ func (a *Appliance) openFace() {
 			a.parts.Log.Error("face engine", "error", err)
 		}
 	}
+	a.openPAD()
 	grade := model.grade
 	if grade != string(catalog.Operational) {
 		grade += "; not fit to admit anybody at a border"
+	}
+	if model.published {
+		grade += "; its threshold is published and was not calibrated here"
 	}
 	a.states.set(nameModels, Working, fmt.Sprintf("%s (%s)", model.name, grade))
 }
@@ -54,15 +59,15 @@ func (a *Appliance) openFace() {
 // openEngine loads the verified bytes of the configured models, and the
 // recogniser's own threshold for the policy's false match rate.
 func openEngine(cfg ModelsConfig, fmr float64) (*cvface.Engine, comparisonModel, error) {
-	detector, _, _, err := catalog.Load(cfg.Detector)
+	detector, err := catalog.Load(cfg.Detector)
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
-	recogniser, _, entry, err := catalog.Load(cfg.Recogniser)
+	recogniser, err := catalog.Load(cfg.Recogniser)
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
-	threshold, err := entry.ThresholdFor(fmr)
+	threshold, err := recogniser.ThresholdFor(fmr)
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
@@ -70,7 +75,27 @@ func openEngine(cfg ModelsConfig, fmr float64) (*cvface.Engine, comparisonModel,
 	if err != nil {
 		return nil, comparisonModel{}, err
 	}
-	return e, comparisonModel{name: entry.ID(), grade: string(entry.Grade), threshold: threshold.Cosine, fmr: threshold.FMR}, nil
+	model, err := judgedBy(e, threshold, detector.Grade, recogniser.Grade)
+	if err != nil {
+		return nil, comparisonModel{}, errors.Join(err, e.Close())
+	}
+	return e, model, nil
+}
+
+// judgedBy joins an engine and a threshold: the one place where they meet, and
+// where a threshold that was calibrated for another model is refused. Demo
+// grade is the whole's when it is any part's.
+func judgedBy(engine interface{ Model() string }, t catalog.Threshold, grades ...catalog.Grade) (comparisonModel, error) {
+	if t.Model == "" || t.Model != engine.Model() {
+		return comparisonModel{}, fmt.Errorf("a threshold of model %q cannot judge scores of %s: no face is compared", t.Model, engine.Model())
+	}
+	m := comparisonModel{name: t.Model, grade: string(catalog.Operational), threshold: t.Cosine, fmr: t.FMR, published: t.Published}
+	for _, g := range grades {
+		if g != catalog.Operational {
+			m.grade = string(catalog.Demo)
+		}
+	}
+	return m, nil
 }
 
 // OpenEngine opens the configured face engine by itself, for tools that

@@ -3,9 +3,8 @@ package matcher
 import "errors"
 
 // Reference is where the five landmarks of an upright frontal face lie in a
-// square crop, as fractions of its side. It is the geometry that the
-// recogniser face-reidentification-retail-0095 was trained with, and quality is
-// judged on the same crop.
+// square crop, as fractions of its side: the crop that quality is judged on.
+// Recognisers have references of their own, in their catalog entries.
 var Reference = [5]Point{
 	{0.3156, 0.4616}, {0.6827, 0.4616}, {0.5003, 0.6405}, {0.3495, 0.8247}, {0.6534, 0.8247},
 }
@@ -20,15 +19,25 @@ var ErrDegenerate = errors.New("matcher: the landmarks describe no face")
 // Align is the similarity that moves landmarks onto Reference in a crop of the
 // given side, with the least squared error.
 func Align(landmarks [5]Point, side float64) (Similarity, error) {
+	onto := Reference
+	for i, p := range onto {
+		onto[i] = Point{p.X * side, p.Y * side}
+	}
+	return AlignOnto(landmarks, onto)
+}
+
+// AlignOnto is the similarity that moves landmarks onto five points of a crop,
+// in its pixels, with the least squared error.
+func AlignOnto(landmarks, onto [5]Point) (Similarity, error) {
 	var pm, qm Point
 	for i, p := range landmarks {
 		pm.X, pm.Y = pm.X+p.X/5, pm.Y+p.Y/5
-		qm.X, qm.Y = qm.X+Reference[i].X*side/5, qm.Y+Reference[i].Y*side/5
+		qm.X, qm.Y = qm.X+onto[i].X/5, qm.Y+onto[i].Y/5
 	}
 	var a, b, sq float64
 	for i, p := range landmarks {
 		px, py := p.X-pm.X, p.Y-pm.Y
-		qx, qy := Reference[i].X*side-qm.X, Reference[i].Y*side-qm.Y
+		qx, qy := onto[i].X-qm.X, onto[i].Y-qm.Y
 		a += px*qx + py*qy
 		b += px*qy - py*qx
 		sq += px*px + py*py

@@ -18,6 +18,9 @@ type Limits struct {
 	// Good is the number of fit frames after which Collect stops early; 3 when 0.
 	Good       int
 	Thresholds Thresholds
+	// Guide, when set, is told what the traveler can do, in few words that last,
+	// and NoGuidance at the end. It must not block.
+	Guide func(Guidance)
 	// Since is when the looking began: frames from before it are let go, for
 	// they may show somebody who has left. The zero time takes all.
 	Since time.Time
@@ -29,12 +32,14 @@ type Sample struct {
 	Frame     *capture.Frame // the best frame; nil when none was seen
 	Face      Face           // in Frame
 	Quality   Quality        // of Frame
-	Templates []Template     // of the fit frames, best first
+	Templates []Template     // of the best fit frames, best first; few
 	// Reasons say why there is no template, the most frequent first; empty when
 	// there is one.
 	Reasons []Reason
 	Seen    int // frames judged
 	Fit     int // of them fit
+
+	scores []float64 // of Templates, for Continue
 }
 
 // Good tells whether the sample can be compared.
@@ -42,7 +47,11 @@ func (s Sample) Good() bool { return len(s.Templates) > 0 }
 
 // Score compares the sample with a template: the cosine of the fused
 // templates, which errs less than any one of them.
-func (s Sample) Score(t Template) float64 { return Cosine(Fuse(s.Templates), t) }
+func (s Sample) Score(t Template) float64 {
+	fused := Fuse(s.Templates)
+	defer clear(fused)
+	return Cosine(fused, t)
+}
 
 // OnePerson tells whether the fit frames show one and the same person: any two
 // of them are as alike as threshold asks, the model's own for taking two faces
@@ -76,7 +85,7 @@ func (s *Sample) Release() {
 	for _, t := range s.Templates {
 		clear(t)
 	}
-	s.Templates = nil
+	s.Templates, s.scores = nil, nil
 }
 
 // LogValue gives counts and reasons only.
@@ -87,6 +96,9 @@ func (s Sample) LogValue() slog.Value {
 // ErrFramesEnded says that the camera's stream ended before a face was fit.
 var ErrFramesEnded = errors.New("the camera's frames ended before a face could be judged; see the camera's state")
 
+// maxTemplates is how many frames' templates are kept, the best ones.
+const maxTemplates = 8
+
 // Collect judges frames until enough are fit or ctx ends, and returns the best
 // with the templates of all fit ones. That no frame was fit until ctx's
 // deadline is a Sample with reasons and no error. An error says that nobody
@@ -96,8 +108,45 @@ func Collect(ctx context.Context, frames <-chan *capture.Frame, engine Engine, l
 	if limits.Good <= 0 {
 		limits.Good = 3
 	}
-	g := gathering{counts: make(map[Reason]int)}
-	for g.sample.Fit < limits.Good {
+	g := gathering{engine: engine, limits: limits, counts: make(map[Reason]int)}
+	return g.run(ctx, frames, func(s Sample) bool { return s.Fit >= limits.Good })
+}
+
+// Continue adds frames to a good sample until enough says so or ctx ends, as
+// Collect does. It keeps to no track: whether the frames show one person is for
+// OnePerson to say.
+func (s Sample) Continue(ctx context.Context, frames <-chan *capture.Frame, engine Engine, limits Limits, enough func(Sample) bool) (Sample, error) {
+	g := gathering{engine: engine, limits: limits, counts: make(map[Reason]int), sample: s, scores: s.scores, keep: true}
+	return g.run(ctx, frames, enough)
+}
+
+// ctxError is nil at a deadline: the time for looking is then simply over.
+func ctxError(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil
+	}
+	return ctx.Err()
+}
+
+// gathering is one look at a traveler who walks up.
+type gathering struct {
+	engine  Engine
+	limits  Limits
+	tracker Tracker
+	guide   guide
+	subject int  // the track that the sample is of
+	keep    bool // the sample is kept whatever track the frames are of
+	sample  Sample
+	scores  []float64 // of sample.Templates
+	counts  map[Reason]int
+}
+
+func (g *gathering) run(ctx context.Context, frames <-chan *capture.Frame, enough func(Sample) bool) (Sample, error) {
+	if g.guide.tell = g.limits.Guide; g.guide.tell == nil {
+		g.guide.tell = func(Guidance) {}
+	}
+	defer g.guide.say(NoGuidance, time.Time{})
+	for !enough(g.sample) {
 		var frame *capture.Frame
 		select {
 		case <-ctx.Done():
@@ -112,13 +161,13 @@ func Collect(ctx context.Context, frames <-chan *capture.Frame, engine Engine, l
 				}
 				return g.finish(nil)
 			}
-			if f.Time.Before(limits.Since) {
+			if f.Time.Before(g.limits.Since) {
 				f.Release()
 				continue
 			}
 			frame = f
 		}
-		camera, err := frame.Camera, g.judge(frame, engine, limits.Thresholds)
+		camera, err := frame.Camera, g.judge(frame)
 		frame.Release()
 		if err != nil {
 			return g.finish(fmt.Errorf("cannot judge a frame of camera %s: %w", camera, err))
@@ -127,50 +176,72 @@ func Collect(ctx context.Context, frames <-chan *capture.Frame, engine Engine, l
 	return g.finish(nil)
 }
 
-// ctxError is nil at a deadline: the time for looking is then simply over.
-func ctxError(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil
-	}
-	return ctx.Err()
-}
-
-type gathering struct {
-	sample Sample
-	scores []float64 // of sample.Templates
-	counts map[Reason]int
-}
-
-func (g *gathering) judge(frame *capture.Frame, engine Engine, t Thresholds) error {
-	faces, err := engine.Detect(frame)
+func (g *gathering) judge(frame *capture.Frame) error {
+	faces, err := g.engine.Detect(frame)
 	if err != nil {
 		return err
 	}
-	q := Assess(frame, faces, t)
+	faces, number := g.tracker.Follow(faces, frame.Rect.Dx(), frame.Time)
+	if number == 0 {
+		faces = nil // somebody else's, for the moment
+	} else if number != g.subject {
+		g.restart()
+		g.subject = number
+	}
+	q := Assess(frame, faces, g.limits.Thresholds)
 	g.sample.Seen++
 	for _, r := range q.Reasons {
 		g.counts[r]++
 	}
+	var face Face
+	if len(faces) > 0 {
+		face = faces[0]
+	}
+	g.guide.hear(Guide(q, face, frame.Rect.Size()), frame.Time)
 	if q.Fit() {
-		template, err := engine.Template(frame, faces[0])
-		if err != nil {
+		if err := g.describe(frame, face, q.Score); err != nil {
 			return err
 		}
-		at, _ := slices.BinarySearchFunc(g.scores, q.Score, func(a, b float64) int { return cmp.Compare(b, a) })
-		g.scores = slices.Insert(g.scores, at, q.Score)
-		g.sample.Templates = slices.Insert(g.sample.Templates, at, template)
-		g.sample.Fit++
 	}
 	if g.better(q) {
 		if g.sample.Frame != nil {
 			g.sample.Frame.Release()
 		}
-		g.sample.Frame, g.sample.Quality, g.sample.Face = frame.Retain(), q, Face{}
-		if len(faces) > 0 {
-			g.sample.Face = faces[0]
-		}
+		g.sample.Frame, g.sample.Quality, g.sample.Face = frame.Retain(), q, face
 	}
 	return nil
+}
+
+// describe adds a fit frame's template. Once there are maxTemplates, only a
+// better frame is described, in place of the worst.
+func (g *gathering) describe(frame *capture.Frame, face Face, score float64) error {
+	g.sample.Fit++
+	if n := len(g.scores); n >= maxTemplates {
+		if score <= g.scores[n-1] {
+			return nil
+		}
+		clear(g.sample.Templates[n-1])
+		g.scores, g.sample.Templates = g.scores[:n-1], g.sample.Templates[:n-1]
+	}
+	template, err := g.engine.Template(frame, face)
+	if err != nil {
+		return err
+	}
+	at, _ := slices.BinarySearchFunc(g.scores, score, func(a, b float64) int { return cmp.Compare(b, a) })
+	g.scores = slices.Insert(g.scores, at, score)
+	g.sample.Templates = slices.Insert(g.sample.Templates, at, template)
+	return nil
+}
+
+// restart forgets whose face was kept to before: frames of two places are not
+// fused. What was wrong with them stays counted.
+func (g *gathering) restart() {
+	if g.keep || g.subject == 0 {
+		return
+	}
+	seen := g.sample.Seen
+	g.sample.Release()
+	g.sample, g.scores = Sample{Seen: seen}, nil
 }
 
 // better ranks fit before unfit, then by score, the earlier of equals.
@@ -187,6 +258,7 @@ func (g *gathering) better(q Quality) bool {
 
 func (g *gathering) finish(err error) (Sample, error) {
 	s := g.sample
+	s.scores = g.scores
 	if s.Fit > 0 {
 		return s, err
 	}

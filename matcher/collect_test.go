@@ -55,7 +55,7 @@ func TestAssessNamesReasons(t *testing.T) {
 		{"no landmarks", noise(640, 480), []Face{{Score: 1}}, []Reason{FaceNotFound}},
 		{"second as large", noise(640, 480), []Face{good, faceAt(center, 80, 0)}, []Reason{SeveralFaces}},
 		{"second behind", noise(640, 480), []Face{good, faceAt(center, 45, 0)}, nil},
-		{"small", noise(640, 480), []Face{faceAt(center, 40, 0)}, []Reason{FaceTooSmall}},
+		{"small", noise(640, 480), []Face{faceAt(center, 31, 0)}, []Reason{FaceTooSmall}},
 		{"turned aside", noise(640, 480), []Face{shift(30, 0)}, []Reason{FaceTurned}},
 		{"looking down", noise(640, 480), []Face{shift(0, 40)}, []Reason{FaceTurned}},
 		{"tilted", noise(640, 480), []Face{faceAt(center, 100, 30)}, []Reason{FaceTurned}},
@@ -168,7 +168,7 @@ func TestCollectAtTheDeadlineSaysWhy(t *testing.T) {
 		}{
 			{"no frame", 0, scripted{}, []Reason{NoFrame}},
 			{"nobody", 3, scripted{}, []Reason{FaceNotFound}},
-			{"mostly too small", 5, scripted{eyes: map[uint64]float64{2: 30, 3: 35, 5: 20}}, []Reason{FaceTooSmall, FaceNotFound}},
+			{"mostly too small", 5, scripted{eyes: map[uint64]float64{2: 30, 3: 32, 5: 20}}, []Reason{FaceTooSmall, FaceNotFound}},
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			s, err := Collect(ctx, play(t, c.n, false), c.engine, Limits{Thresholds: DefaultThresholds()})

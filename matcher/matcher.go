@@ -112,6 +112,7 @@ func Fuse(templates []Template) Template {
 			sum[i] += v
 		}
 	}
+	defer clear(sum)
 	return sum.Normalized()
 }
 

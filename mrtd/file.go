@@ -17,6 +17,9 @@ import (
 const (
 	maxImageFile = 1 << 20 // DG2, DG3, DG4, DG5, DG7
 	maxFile      = 64 << 10
+	// maxEndless is how much is read of a file that does not say its length:
+	// EF.SODs are made so, of a few kilobytes, and nothing larger that is honest.
+	maxEndless = 200 << 10
 )
 
 func sizeLimit(f lds.File) int {
@@ -35,15 +38,23 @@ var backOff = [...]int{224, 192, 160, 128, 96, 64}
 // files reads whole files over a channel. Its fields change as it learns what
 // the chip bears; reader.reopen replaces the channel.
 type files struct {
+	learned
 	channel  apdu.Card
-	block    int  // plain bytes to ask for in one command
-	short    int  // the most of them that a short APDU carries
-	bySFI    bool // short identifiers have worked: what they do not find is not there
-	noSFI    bool // the chip wants files selected
-	ended    bool // the end of a file came outside secure messaging
-	exact    bool // ... and the session broke off: the chip bears no read beyond the end of a file
+	short    int     // the most plain bytes that a short APDU carries
+	asked    int     // bytes that the last READ BINARY expected
+	got      int     // bytes of files that have come
+	doubts   []Quirk // noted once a read has succeeded in spite of them
 	met      func(Quirk)
 	progress func(file lds.File, read, total int)
+}
+
+// learned is what reads have learned of the chip.
+type learned struct {
+	block int  // plain bytes to ask for in one command
+	bySFI bool // short identifiers have worked: what they do not find is not there
+	noSFI bool // the chip wants files selected
+	exact bool // the chip refuses reads beyond a file's end: its header comes first
+	whole bool // ask for whole blocks of the cipher
 }
 
 // newFiles sizes the reads: maxLe is the longest raw response data, of which
@@ -53,19 +64,22 @@ func newFiles(channel apdu.Card, maxLe int, progress func(lds.File, int, int), m
 	if s, ok := channel.(*access.Session); ok {
 		block, short = s.MaxPlain(maxLe), s.MaxPlain(256)
 	}
-	return &files{channel: channel, block: block, short: short, progress: progress, met: met}
+	return &files{channel: channel, learned: learned{block: block}, short: short, progress: progress, met: met}
 }
 
 // keep takes over what an earlier session's reads have learned of the chip.
 func (s *files) keep(before *files) {
 	if before != nil {
-		s.block, s.bySFI, s.noSFI = min(before.block, s.block), before.bySFI, before.noSFI
-		s.exact = before.exact || before.ended
+		block := min(before.block, s.block)
+		s.learned, s.doubts, s.got = before.learned, before.doubts, before.got
+		s.block = block
 	}
 }
 
-// headerBytes hold a file's tag and its length, and are in every file.
-const headerBytes = 4
+// maxMorsels is how many answers shorter than the last step a file may come in.
+// A chip that hands out one byte at a time would else have every byte fetched by
+// a command of its own.
+const maxMorsels = 64
 
 // errFile is content that is no file of the kind it should be.
 type errFile struct{ reason string }
@@ -77,13 +91,13 @@ func (e *errFile) Error() string { return e.reason }
 // length, so that no command is spent on the header alone. What has come is
 // returned with an error too.
 func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, error) {
-	s.ended = false
 	data, err := s.start(ctx, f, have)
 	if err != nil {
 		return have, err
 	}
+	morsels, end := 0, ending{}
 	for last := len(data) - len(have); ; {
-		total, whole, err := extent(f, data)
+		total, whole, err := extent(f, data, &end)
 		if err != nil {
 			return data, err
 		}
@@ -96,7 +110,7 @@ func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, erro
 		if last > 0 {
 			s.learn(total, len(data), last)
 		}
-		want := s.block
+		want := s.most()
 		if total > 0 {
 			want = min(want, total-len(data))
 		}
@@ -106,6 +120,12 @@ func (s *files) read(ctx context.Context, f lds.File, have []byte) ([]byte, erro
 		}
 		if len(more) == 0 {
 			return data, &errFile{fmt.Sprintf("the file ends after %d bytes, before its stated length", len(data))}
+		}
+		if len(more) < min(want, backOff[len(backOff)-1]) {
+			morsels++
+		}
+		if morsels > maxMorsels {
+			return data, &errFile{"it comes in pieces that are too small"}
 		}
 		data, last = append(data, more...), len(more)
 	}
@@ -122,70 +142,74 @@ func (s *files) start(ctx context.Context, f lds.File, have []byte) ([]byte, err
 // learn takes a response that was short though the file went on, as after
 // 6Cxx, for the most that the chip gives at once.
 func (s *files) learn(total, have, last int) {
-	if total > have && have <= apdu.MaxShortOffset && last >= backOff[len(backOff)-1] {
+	if total <= have || have > apdu.MaxShortOffset {
+		return
+	}
+	if last < s.asked {
+		s.met(QuirkShortAnswer)
+	}
+	if last >= backOff[len(backOff)-1] {
 		s.block = min(s.block, last)
 	}
-}
-
-// extent tells a file's length from its first bytes, 0 while unknown, and
-// whether all of it is there.
-func extent(f lds.File, data []byte) (total int, whole bool, err error) {
-	if f.Tag == 0 { // a list of objects: what one command gives is all that is asked of it
-		return len(data), true, nil
-	}
-	tag, length, header, indefinite, err := ber.ParseHeader(data)
-	limit := sizeLimit(f)
-	switch {
-	case errors.Is(err, ber.ErrTruncated):
-		return 0, false, nil
-	case err != nil:
-		return 0, false, &errFile{"its header is malformed"}
-	case tag != f.Tag:
-		return 0, false, &errFile{fmt.Sprintf("tag %X where %X belongs", tag, f.Tag)}
-	case indefinite: // its end shows only once it has come
-		t, _, err := ber.Next(data)
-		if err == nil {
-			return len(t.Raw), true, nil
-		}
-		if !errors.Is(err, ber.ErrTruncated) || len(data) > limit {
-			return 0, false, &errFile{fmt.Sprintf("no end within %d bytes", limit)}
-		}
-		return 0, false, nil
-	case length > limit:
-		return 0, false, &errFile{fmt.Sprintf("a length of %d bytes is beyond the %d that are read", length, limit)}
-	}
-	total = header + length
-	return total, len(data) >= total, nil
 }
 
 // first makes the file current and reads its start: by short identifier in one
 // command, or by SELECT where the chip does not bear that.
 func (s *files) first(ctx context.Context, f lds.File) ([]byte, error) {
-	n := s.block
-	if s.exact {
-		n = headerBytes
-	}
 	if !s.noSFI {
-		data, err := s.attempt(ctx, n, func(n int) apdu.Command { return apdu.ReadBinarySFI(f.SFI, n) })
+		data, err := s.begin(ctx, func(n int) apdu.Command { return apdu.ReadBinarySFI(f.SFI, n) })
 		s.bySFI = s.bySFI || err == nil && len(data) > 0 && !f.MasterFile
-		if bare := (*access.PlainStatusError)(nil); !s.bySFI && errors.As(err, &bare) && (bare.SW == apdu.FileNotFound || bare.SW == apdu.WrongP1P2) {
-			// It may be the short identifier that is not found, and the session is
-			// over: ask anew, by SELECT.
-			s.noSFI = true
-			return nil, fmt.Errorf("%w: %w", access.ErrSessionOver, err)
-		}
 		var status *apdu.StatusError
-		if !errors.As(err, &status) || status.SW == apdu.SecurityStatus || status.SW == apdu.FileNotFound && s.bySFI {
+		var bare *access.PlainStatusError
+		switch {
+		case errors.As(err, &bare) && !s.bySFI && aboutIdentifier(bare.SW):
+			// The session may be over: if so, the next command tells.
+			s.noSFI = true
+		case !errors.As(err, &status), status.SW == apdu.SecurityStatus, status.SW == apdu.FileNotFound && s.bySFI:
 			return data, err
 		}
 	}
 	if err := s.selected(ctx, f); err != nil {
 		return nil, err
 	}
-	data, err := s.at(ctx, 0, n)
+	data, err := s.begin(ctx, func(n int) apdu.Command { return apdu.ReadBinary(0, n) })
 	if err == nil && len(data) > 0 && !f.MasterFile {
 		s.noSFI = true
 		s.met(QuirkNoShortIdentifiers)
+	}
+	return data, err
+}
+
+// headerLen reaches over the tag and length of every file up to 64 kB.
+const headerLen = 4
+
+// begin reads the start of a file: as much as comes at once, or its header
+// alone where the chip refuses whatever reaches beyond the file's end.
+func (s *files) begin(ctx context.Context, command func(n int) apdu.Command) ([]byte, error) {
+	if s.exact {
+		return s.attempt(ctx, headerLen, command)
+	}
+	block, doubts := s.block, s.doubts
+	data, err := s.attempt(ctx, s.most(), command)
+	sw := statusOf(err)
+	switch {
+	case s.asked < s.most() && over(err), s.block < block && over(err):
+		s.exact = true // the next try costs a session: it is to be the last
+		return data, err
+	case !aboutLength(sw) && sw != apdu.WrongOffset:
+		return data, err
+	}
+	s.doubts = doubts // it was no length that was refused
+	header, herr := s.attempt(ctx, headerLen, command)
+	switch {
+	case herr == nil && len(header) > 0:
+		s.exact, s.block = true, block
+		s.met(QuirkPastEndRefused)
+		return header, nil
+	case over(herr):
+		s.exact = true
+		s.doubt(QuirkPastEndRefused)
+		return data, herr
 	}
 	return data, err
 }
@@ -194,10 +218,12 @@ func (s *files) first(ctx context.Context, f lds.File) ([]byte, error) {
 func (s *files) selected(ctx context.Context, f lds.File) error {
 	if f.MasterFile {
 		// Where another program left the chip in an application.
-		if r, err := apdu.Send(ctx, s.channel, apdu.SelectMF()); err != nil {
+		r, err := apdu.Send(ctx, s.channel, apdu.SelectMF())
+		if err != nil {
 			return err
-		} else if r.SW == apdu.WrongINS || r.SW == apdu.WrongCLA {
-			return r.Check(apdu.SelectMF())
+		}
+		if r.SW != apdu.Success {
+			s.doubt(QuirkMasterFileRefused)
 		}
 	}
 	c := apdu.SelectFile(f.FID)
@@ -210,13 +236,34 @@ func (s *files) selected(ctx context.Context, f lds.File) error {
 
 // at reads up to n bytes of the current file from an offset.
 func (s *files) at(ctx context.Context, offset, n int) ([]byte, error) {
-	return s.attempt(ctx, n, func(n int) apdu.Command {
+	if s.whole {
+		n = min((n+wholeBlock-1)/wholeBlock*wholeBlock, s.most())
+	}
+	if n == 256 && s.short < n {
+		n-- // 256 asks for all that a short response holds
+	}
+	data, err := s.attempt(ctx, n, func(n int) apdu.Command {
 		if offset > apdu.MaxShortOffset {
 			n = min(n+1+len(ber.EncodeLength(n)), s.block) // room for DO'53'
 		}
 		return apdu.ReadBinary(offset, n)
 	})
+	if s.asked < n && s.asked >= backOff[len(backOff)-1] {
+		s.block = min(s.block, s.asked) // inside the file a refusal is of the length
+	}
+	return data, err
 }
+
+// most is the most to ask for in one command.
+func (s *files) most() int {
+	if s.whole {
+		return s.block / wholeBlock * wholeBlock
+	}
+	return s.block
+}
+
+// wholeBlock is a whole number of blocks of every cipher.
+const wholeBlock = 16
 
 // attempt sends a READ BINARY for n bytes, shorter ones while the chip refuses
 // the length. An error of status is a *apdu.StatusError, so that the caller
@@ -224,40 +271,73 @@ func (s *files) at(ctx context.Context, offset, n int) ([]byte, error) {
 func (s *files) attempt(ctx context.Context, n int, command func(n int) apdu.Command) ([]byte, error) {
 	for {
 		c := command(n)
-		r, err := apdu.Send(ctx, s.channel, c)
+		s.asked = n
+		r, err := apdu.Exchange(ctx, s.channel, c)
 		var bare *access.PlainStatusError
-		if errors.As(err, &bare) && aboutLength(bare.SW) {
-			s.ended = s.ended || bare.SW == apdu.EndOfFile
-			// The chip may have kept the session; if not, it says so next.
-			if shorter, ok := s.shorter(n); ok {
-				n = shorter
-				continue
-			}
-		}
-		if err != nil {
-			return nil, err
-		}
 		switch {
-		case r.SW == apdu.Success, r.SW == apdu.EndOfFile && len(r.Data) > 0:
+		case errors.As(err, &bare) && aboutLength(bare.SW):
+			// The chip may have kept the session; if not, it says so next.
+			s.met(QuirkBareError)
+			r.SW = bare.SW
+		case err != nil:
+			return nil, err
+		case len(r.Data) > c.Le:
+			return nil, &errFile{"the response to READ BINARY is longer than was asked for"}
+		case (r.SW == apdu.Success || r.SW == apdu.EndOfFile) && len(r.Data) > 0:
 			data, err := apdu.BinaryData(c, r.Data)
 			if err != nil {
 				return nil, &errFile{"the response to READ BINARY is malformed"}
 			}
+			s.borne()
+			s.got += len(data)
 			return data, nil
-		case aboutLength(r.SW):
-			shorter, ok := s.shorter(n)
-			if !ok {
-				return nil, r.Check(c)
-			}
+		case r.SW != apdu.Success && !aboutLength(r.SW):
+			return nil, r.Check(c)
+		}
+		shorter, ok := s.shorter(n, r.SW)
+		switch {
+		case ok:
+			s.doubtLength(n, r.SW)
 			n = shorter
-		default:
+		case err != nil:
+			return nil, err
+		default: // a success without data where there is nothing more
 			return nil, r.Check(c)
 		}
 	}
 }
 
-// shorter is the next length down the ladder from n, which becomes the most to ask for.
-func (s *files) shorter(n int) (int, bool) {
+// doubtLength is what it says of a chip that it bore n bytes only in shorter
+// pieces, if it does.
+func (s *files) doubtLength(n int, sw apdu.StatusWord) {
+	if sw == apdu.Success {
+		s.doubt(QuirkEmptySuccess)
+	}
+	switch {
+	case n > s.short:
+		s.doubt(QuirkExtendedRefused)
+	case sw != apdu.Success:
+		s.doubt(QuirkLengthRefused)
+	}
+}
+
+// doubt holds a quirk back until a read succeeds that bears it.
+func (s *files) doubt(q Quirk) { s.doubts = append(s.doubts[:len(s.doubts):len(s.doubts)], q) }
+
+// borne notes the quirks in spite of which a read has succeeded.
+func (s *files) borne() {
+	for _, q := range s.doubts {
+		s.met(q)
+	}
+	s.doubts = nil
+}
+
+// shorter is the length that the chip names in its answer, or the next down the
+// ladder from n, which becomes the most to ask for.
+func (s *files) shorter(n int, answer apdu.StatusWord) (int, bool) {
+	if le, named := answer.CorrectLe(); named && le < n {
+		return le, true
+	}
 	for _, step := range append([]int{s.short}, backOff[:]...) {
 		if step < n && step <= s.short {
 			s.block = min(s.block, step)
@@ -271,4 +351,14 @@ func (s *files) shorter(n int) (int, bool) {
 func aboutLength(sw apdu.StatusWord) bool {
 	_, otherLe := sw.CorrectLe()
 	return otherLe || sw == apdu.WrongLength || sw == apdu.EndOfFile || sw == apdu.NoDiagnosis
+}
+
+// aboutIdentifier tells the answers that chips give to a short identifier they
+// do not know.
+func aboutIdentifier(sw apdu.StatusWord) bool {
+	switch sw {
+	case apdu.FileNotFound, apdu.WrongP1P2, apdu.WrongINS, apdu.FunctionUnsupported, apdu.WrongOffset, apdu.WrongLength:
+		return true
+	}
+	return false
 }

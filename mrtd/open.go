@@ -88,10 +88,14 @@ func (r *reader) openPACE(ctx context.Context) (_ *access.Opened, a Access, refu
 		passwords = append(passwords, access.MRZPassword(r.key.MRZ))
 	}
 	variants := carried(r.card, access.Variants(r.infos))
+	declined := false
 	for _, v := range variants[:min(len(variants), maxVariants)] {
 		for _, password := range passwords {
-			opened, err := access.PACE(ctx, r.card, v, password, r.opt.Random)
+			opened, err := r.runPACE(ctx, v, password)
 			if err == nil {
+				if declined {
+					r.met(QuirkPACEVariantRefused)
+				}
 				a.Protocol, a.PACE, a.PACEProblem, a.Password = ProtocolPACE, PACESucceeded, "", password.Name()
 				a.setVariant(v)
 				a.Opened = opened
@@ -101,6 +105,7 @@ func (r *reader) openPACE(ctx context.Context) (_ *access.Opened, a Access, refu
 				return nil, a, nil, fmt.Errorf("cannot run PACE: %w", lost)
 			}
 			a.PACE, a.PACEProblem = PACEFailed, err.Error()
+			declined = declined || declinedBegin(err) != 0
 			if errors.Is(err, access.ErrRefused) {
 				refused = err
 			}
@@ -110,6 +115,42 @@ func (r *reader) openPACE(ctx context.Context) (_ *access.Opened, a Access, refu
 		}
 	}
 	return nil, a, refused, nil
+}
+
+// runPACE runs a variant with a password. A chip that declines to begin is
+// asked again where another form of the command may help.
+func (r *reader) runPACE(ctx context.Context, v access.Variant, password access.Password) (*access.Opened, error) {
+	opened, err := access.PACE(ctx, r.card, v, password, r.opt.Random)
+	if sw := declinedBegin(err); sw == apdu.LastCommandExpected { // this command ended the chain that an earlier try left open
+		r.met(QuirkChainLeftOpen)
+		opened, err = access.PACE(ctx, r.card, v, password, r.opt.Random)
+	}
+	switch declinedBegin(err) {
+	case apdu.WrongData, apdu.WrongP1P2, wrongLc, apdu.ReferenceNotFound:
+		if v.Ambiguous || v.ParameterID < 0 {
+			return opened, err
+		}
+		v.Ambiguous = true // has the parameters named
+		again, err := access.PACE(ctx, r.card, v, password, r.opt.Random)
+		if err == nil {
+			r.met(QuirkPACEParametersWanted)
+		}
+		return again, err
+	}
+	return opened, err
+}
+
+// wrongLc says that Lc does not fit P1 P2.
+const wrongLc apdu.StatusWord = 0x6A87
+
+// declinedBegin is the answer by which a chip declined MSE:Set AT, 0 where it
+// did not.
+func declinedBegin(err error) apdu.StatusWord {
+	var status *apdu.StatusError
+	if errors.As(err, &status) && status.Command == apdu.MSE(0xC1, 0xA4, nil).Name() {
+		return status.SW
+	}
+	return 0
 }
 
 // carried are the variants whose keys fit the commands and responses the card
@@ -128,19 +169,23 @@ func carried(card *link, variants []access.Variant) []access.Variant {
 // selectApplication selects the eMRTD application, or says that there is none.
 func (r *reader) selectApplication(ctx context.Context, card apdu.Card) error {
 	c := apdu.SelectApplication(apdu.EMRTD())
+	if r.wantsFCI {
+		c.P2, c.Le = 0, 256
+	}
 	answer, err := apdu.Send(ctx, card, c)
 	if err == nil && answer.SW == apdu.LastCommandExpected { // a chain that PACE left open: this command ended it
+		r.met(QuirkChainLeftOpen)
 		answer, err = apdu.Send(ctx, card, c)
-	}
-	if err == nil && answer.SW == apdu.WrongP1P2 {
-		withFCI := c
-		withFCI.P2, withFCI.Le = 0, 256
-		if answer, err = apdu.Send(ctx, card, withFCI); err == nil && answer.SW == apdu.Success {
-			r.met(QuirkApplicationWantsFCI)
-		}
 	}
 	if err == nil {
 		err = answer.Check(c)
+	}
+	if r.noticed(err); !r.wantsFCI && statusOf(err) == apdu.WrongP1P2 {
+		r.wantsFCI = true
+		if err = r.selectApplication(ctx, card); err == nil {
+			r.met(QuirkApplicationWantsFCI)
+		}
+		return err
 	}
 	switch statusOf(err) {
 	case apdu.FileNotFound, apdu.FunctionUnsupported, apdu.WrongP1P2, apdu.WrongINS, apdu.WrongCLA:

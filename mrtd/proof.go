@@ -2,6 +2,7 @@ package mrtd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -68,10 +69,16 @@ func (r *reader) proveMapping(ctx context.Context, opened *access.Opened) error 
 	return nil
 }
 
-// mapped tells whether PACE has bound the channel to a key of the chip.
+// mapped tells whether PACE has bound the channel to a key of DG14. One that
+// EF.CardSecurity alone has may be another document's: the chip is to prove
+// itself by DG14's or DG15's as well.
 func (r *reader) mapped() bool {
 	opened := r.reading.Access.Opened
-	return opened != nil && opened.CAM != nil
+	if opened == nil || opened.CAM == nil {
+		return false
+	}
+	infos, err := lds.ParseDG14(r.reading.Files[groupFile(14).Path()])
+	return err == nil && opened.CAM.VerifyAmong(infos.PublicKeys) == nil
 }
 
 // proveChip has the chip run chip authentication with a key of DG14. What is
@@ -110,21 +117,26 @@ func (r *reader) chipAuthentication(ctx context.Context) error {
 	if len(variants) == 0 && len(infos.PublicKeys) > 0 {
 		r.reading.ChipAuth.State = ProofUnsupported
 	}
+	declined := false
 	for i, v := range variants[:min(len(variants), maxKeys)] {
-		done, err := r.tryChipKey(ctx, v)
+		done, broke, err := r.tryChipKey(ctx, v)
+		if broke && declined && !done && err == nil { // the session had ended over the key before
+			done, _, err = r.tryChipKey(ctx, v)
+		}
 		if done || err != nil {
 			return err
 		}
 		if i == 0 && len(variants) > 1 {
 			r.met(QuirkChipAuthKeyRefused)
 		}
+		declined = !broke
 	}
 	return nil
 }
 
 // tryChipKey runs chip authentication with one key. It is done when another
-// key would not help.
-func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done bool, err error) {
+// key would not help, and broke where the session had ended and was opened anew.
+func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done, broke bool, err error) {
 	result, err := access.ChipAuthentication(ctx, r.reading.Channel, v, r.opt.Random)
 	agreed := err == nil
 	if agreed {
@@ -132,20 +144,21 @@ func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done
 	}
 	if lost := r.card.failure(ctx); lost != nil {
 		r.reading.Channel = nil
-		return true, fmt.Errorf("cannot run chip authentication: %w", lost)
+		return true, false, fmt.Errorf("cannot run chip authentication: %w", lost)
 	}
+	r.noticed(err)
 	r.reading.ChipAuth = ChipAuth{State: ProofCompleted, Variant: v}
 	if agreed && (err == nil || result.Proven()) {
 		r.caKey = result.Key
 		r.use(result.Session)
-		return true, nil
+		return true, false, nil
 	}
 	r.reading.ChipAuth.State, r.reading.ChipAuth.Problem = ProofRefused, err.Error()
 	if agreed && access.KeysDiffer(err) {
 		r.reading.ChipAuth.State = ProofFailed
 	}
 	if !agreed && !brokenOff(err, true) && !broken(err) {
-		return false, nil // the old session goes on
+		return false, false, nil // the old session goes on
 	}
 	// What the chip holds is still to be told, as that of a chip that did not
 	// prove itself: the session's end is not the reading's.
@@ -153,7 +166,7 @@ func (r *reader) tryChipKey(ctx context.Context, v access.ChipAuthVariant) (done
 	r.reading.ChipAuth = ChipAuth{}
 	err = r.reopen(ctx)
 	r.reading.ChipAuth = state
-	return state.State == ProofFailed, err
+	return state.State == ProofFailed, true, err
 }
 
 // wantsActive tells whether active authentication is still called for.
@@ -195,21 +208,51 @@ func (r *reader) activeAuthentication(ctx context.Context, dg15 []byte) error {
 	if key, err := lds.ParseDG15(dg15); err == nil {
 		size = key.SignatureLength()
 	}
-	challenge := make([]byte, challengeLen)
-	if _, err := io.ReadFull(r.opt.Random, challenge); err != nil {
-		return fmt.Errorf("no randomness: %w", err)
+	asked, err := r.sign(ctx, func(challenge []byte) ([]byte, []int, error) {
+		return access.AskSignature(ctx, r.reading.Channel, challenge, size)
+	})
+	if access.KeysDiffer(err) && len(asked) > 1 && r.reopens < maxReopens {
+		// It ended the session over the length that was asked for before the last.
+		if err := r.reopen(ctx); err != nil {
+			return err
+		}
+		r.met(QuirkSessionBrokenOff)
+		last := asked[len(asked)-1]
+		_, err = r.sign(ctx, func(challenge []byte) ([]byte, []int, error) {
+			signature, err := access.InternalAuthenticate(ctx, r.reading.Channel, challenge, last)
+			return signature, nil, err
+		})
 	}
-	signature, err := access.ActiveAuthentication(ctx, r.reading.Channel, challenge, size)
-	if lost := r.card.failure(ctx); lost != nil {
+	switch lost := r.card.failure(ctx); {
+	case lost != nil:
 		r.reading.Channel = nil
 		return fmt.Errorf("cannot run active authentication: %w", lost)
-	}
-	r.reading.ActiveAuth = ActiveAuth{State: ProofCompleted, Challenge: challenge, Signature: signature}
-	if err != nil {
-		r.reading.ActiveAuth = ActiveAuth{State: ProofRefused, Problem: err.Error()}
-	}
-	if brokenOff(err, true) || broken(err) {
+	case errors.Is(err, errNoRandomness):
+		return err
+	case brokenOff(err, true) || broken(err):
 		return r.reopen(ctx)
+	case err == nil && len(asked) > 1:
+		r.met(QuirkActiveAuthLength)
 	}
 	return nil
+}
+
+var errNoRandomness = errors.New("no randomness")
+
+// sign has the chip sign a new challenge and keeps what came of it, unless the
+// chip was lost over it. asked are the lengths that ask has tried.
+func (r *reader) sign(ctx context.Context, ask func(challenge []byte) (signature []byte, asked []int, err error)) ([]int, error) {
+	challenge := make([]byte, challengeLen)
+	if _, err := io.ReadFull(r.opt.Random, challenge); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoRandomness, err)
+	}
+	signature, asked, err := ask(challenge)
+	switch r.noticed(err); {
+	case r.card.failure(ctx) != nil:
+	case err != nil:
+		r.reading.ActiveAuth = ActiveAuth{State: ProofRefused, Problem: err.Error()}
+	default:
+		r.reading.ActiveAuth = ActiveAuth{State: ProofCompleted, Challenge: challenge, Signature: signature}
+	}
+	return asked, err
 }

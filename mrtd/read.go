@@ -38,6 +38,9 @@ type reader struct {
 	files     *files
 	tried     map[lds.Path]bool
 	reopens   int
+	wantsFCI  bool   // the application is selected only with its file control information
+	fruitless int    // times the chip came back in vain, in a row
+	gotBefore int    // what had come of the files when it did last
 	caKey     []byte // the reader's key of chip authentication, as terminal authentication signs it
 	reading   Reading
 }
@@ -163,7 +166,17 @@ func (r *reader) capabilities(ctx context.Context) error {
 
 // open gains access and sets the reads up for the channel it gave.
 func (r *reader) open(ctx context.Context) error {
+	wanted := r.wantsFCI
 	channel, a, err := r.gainAccess(ctx)
+	if over(err) && r.wantsFCI && !wanted { // the session ended over the form of SELECT
+		if _, err = apdu.Send(ctx, r.card, apdu.SelectMF()); err == nil {
+			channel, a, err = r.gainAccess(ctx)
+		}
+		if err == nil {
+			r.met(QuirkSessionBrokenOff)
+			r.met(QuirkApplicationWantsFCI)
+		}
+	}
 	r.reading.Access = a
 	if err != nil {
 		if lost := r.card.failure(ctx); errors.Is(lost, ErrChipLost) && !errors.Is(err, ErrChipLost) {
@@ -300,6 +313,9 @@ func (r *reader) protected(f lds.File, err error) bool {
 func (r *reader) keep(f lds.File, data []byte) {
 	r.reading.Files[f.Path()] = data
 	r.reading.Under[f.Path()] = r.under()
+	if s, ok := r.reading.Channel.(*access.Session); ok && s.StatusOutside() {
+		r.met(QuirkStatusMissing)
+	}
 	if r.opt.OnFile != nil {
 		r.opt.OnFile(f, data)
 	}

@@ -14,7 +14,7 @@ func (r *reader) proveTerminal(ctx context.Context) error {
 	switch {
 	case r.opt.Terminal == nil:
 		return nil
-	case r.reading.ChipAuth.State != ProofCompleted:
+	case r.boundKey() == nil:
 		r.reading.TerminalAuth = TerminalAuth{State: ProofNotOffered, Problem: "the chip did not complete chip authentication"}
 		return nil
 	case r.opt.Vouched != nil && !r.opt.Vouched(r.reading.Files):
@@ -29,6 +29,20 @@ func (r *reader) proveTerminal(ctx context.Context) error {
 		}
 		return r.terminalAuthentication(ctx)
 	})
+}
+
+// boundKey is the reader's ephemeral key of the protocol by which the channel is
+// bound to a key of DG14, as terminal authentication signs it: chip
+// authentication, or the mapping of PACE by it (Doc 9303-11, 7.1.2). Nil where
+// neither was completed.
+func (r *reader) boundKey() []byte {
+	if r.reading.ChipAuth.State == ProofCompleted {
+		return r.caKey
+	}
+	if !r.mapped() {
+		return nil
+	}
+	return r.reading.Access.Opened.Key
 }
 
 // terminalAuthentication runs it once over the open channel. The keys that the
@@ -47,12 +61,13 @@ func (r *reader) terminalAuthentication(ctx context.Context) error {
 		points, err = r.trustPoints(ctx)
 	}
 	if err == nil {
-		done, err = access.TerminalAuthentication(ctx, r.reading.Channel, points, r.opt.Terminal, id, r.caKey)
+		done, err = access.TerminalAuthentication(ctx, r.reading.Channel, points, r.opt.Terminal, id, r.boundKey())
 	}
 	if lost := r.card.failure(ctx); lost != nil {
 		r.reading.Channel = nil
 		return fmt.Errorf("cannot run terminal authentication: %w", lost)
 	}
+	r.noticed(err)
 	r.reading.TerminalAuth = TerminalAuth{State: ProofCompleted, Rights: done.Rights}
 	if err != nil {
 		r.reading.TerminalAuth = TerminalAuth{State: ProofRefused, Problem: err.Error()}

@@ -191,6 +191,35 @@ func TestWebCameraSkipsDamagedFramesAndGivesUpOnGarbage(t *testing.T) {
 	}
 }
 
+// A camera that is set to another size while it runs goes on.
+func TestWebCameraChangesResolution(t *testing.T) {
+	sizes := [][]byte{jpegOf(t, 320, 240), jpegOf(t, 640, 480), jpegOf(t, 64, 48)}
+	server := mjpeg(t, "f", true, func(n int, r *http.Request) []byte { return live(sizes[n/3%3])(n, r) })
+	cam, err := New(Options{Source: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := map[image.Point]int{}
+	var last uint64
+	err = cam.Run(ctx, func(f *capture.Frame) {
+		defer f.Release()
+		size := f.Rect.Size()
+		seen[size]++
+		p := f.RGBA()
+		if l, r := p.RGBAAt(size.X/4, size.Y/2), p.RGBAAt(size.X*3/4, size.Y/2); l.R < 180 || r.B < 180 || f.Seq != last+1 {
+			t.Errorf("frame %d of %v: left %v, right %v; want red and blue, frame %d", f.Seq, size, l, r, last+1)
+		}
+		if last = f.Seq; last == 9 {
+			cancel()
+		}
+	})
+	if err != nil || len(seen) != 3 {
+		t.Errorf("got frames of %v (%v), want three sizes", seen, err)
+	}
+}
+
 func TestWebCameraLossIsReported(t *testing.T) {
 	data := jpegOf(t, 64, 48)
 	closed := httptest.NewServer(nil)

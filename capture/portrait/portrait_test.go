@@ -247,6 +247,14 @@ func TestLargestPortraitFitsTheSandbox(t *testing.T) {
 	t.Logf("decoded in %v", info.Decode)
 	// A picture of that size in JPEG 2000 whose data is missing.
 	big := siz(fixture(t, "gradient.jp2"), 4096, 4096, 4096, 4096)
+	if len(big)*1000 > 4096*4096 {
+		t.Fatalf("the JP2 has %d bytes: too many for a bomb", len(big))
+	}
+	if _, _, err := patient().Decode(t.Context(), big); !errors.Is(err, portrait.ErrTooLarge) {
+		t.Errorf("JP2 claiming 16 megapixels in %d bytes: %v, want %v", len(big), err, portrait.ErrTooLarge)
+	}
+	stream := big[bytes.Index(big, []byte("jp2c"))+4:]
+	big = append(bytes.Clone(stream[:len(stream)-2]), make([]byte, 20_000)...)
 	if _, _, err := patient().Decode(t.Context(), big); !errors.Is(err, portrait.ErrUnreadable) && !errors.Is(err, portrait.ErrCrashed) {
 		t.Errorf("JP2 claiming 16 megapixels: %v", err)
 	}

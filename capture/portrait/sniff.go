@@ -40,6 +40,11 @@ const (
 	maxComps  = 4
 	maxDepth  = 16
 	maxTiles  = 256 // the decoder allocates kilobytes for each, before any data
+
+	// A picture of more than a megapixel has an octet for so many pixels at least:
+	// one of 16 in 160 octets is a bomb, and photographs have fifty times as many.
+	bombPixels   = 1 << 20
+	maxExpansion = 1000
 )
 
 // Header is what an encoded portrait says of itself.
@@ -65,7 +70,7 @@ func Sniff(data []byte) (Header, error) {
 			return Header{}, fmt.Errorf("%w: JPEG header: %v", ErrUnreadable, err)
 		}
 		h := Header{Format: JPEG, Width: cfg.Width, Height: cfg.Height}
-		return h, checkSize(cfg.Width, cfg.Height)
+		return h, checkSize(cfg.Width, cfg.Height, len(data))
 	case bytes.HasPrefix(data, []byte{0xFF, 0x4F, 0xFF, 0x51}):
 		return sniffCodestream(Header{Format: J2K}, data)
 	case bytes.HasPrefix(data, []byte("\x00\x00\x00\x0CjP  \r\n\x87\n")):
@@ -74,12 +79,15 @@ func Sniff(data []byte) (Header, error) {
 	return Header{}, fmt.Errorf("%w: neither JPEG nor JPEG 2000", ErrUnreadable)
 }
 
-func checkSize(width, height int) error {
+func checkSize(width, height, octets int) error {
 	if width < 1 || height < 1 {
 		return fmt.Errorf("%w: %dx%d pixels", ErrUnreadable, width, height)
 	}
 	if width > MaxSide || height > MaxSide || width*height > MaxPixels {
 		return fmt.Errorf("%w: %dx%d pixels, at most %d a side and %d in all are decoded", ErrTooLarge, width, height, MaxSide, MaxPixels)
+	}
+	if n := width * height; n > bombPixels && n/maxExpansion > octets {
+		return fmt.Errorf("%w: %d pixels of %d bytes", ErrTooLarge, n, octets)
 	}
 	return nil
 }
@@ -160,7 +168,7 @@ func sniffCodestream(h Header, cs []byte) (Header, error) {
 	if xo >= xsiz || yo >= ysiz || xt == 0 || yt == 0 || xto > xo || yto > yo {
 		return Header{}, fmt.Errorf("%w: SIZ describes no picture", ErrUnreadable)
 	}
-	if err := checkSize(int(xsiz-xo), int(ysiz-yo)); err != nil {
+	if err := checkSize(int(xsiz-xo), int(ysiz-yo), len(cs)); err != nil {
 		return Header{}, err
 	}
 	// An offset of the reference grid costs the decoder nothing, but there is

@@ -82,7 +82,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err != nil {
 		return a, err
 	}
-	observer := &lateObserver{log: log}
+	observer := &lateObserver{log: log, outcomes: a.metrics.outcomes}
 	a.appliance = device.New(cfg, device.Parts{
 		Policy: policy, Trust: store, History: a.history, Pseudonyms: pseudonyms{a.keys}, Lookups: lookups,
 		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log,
@@ -152,14 +152,16 @@ func (a *assembly) openLookups() ([]limen.Lookup, error) {
 
 // lateObserver lets the appliance and its page be made in either order.
 type lateObserver struct {
-	to  limen.Observer
-	log *slog.Logger
+	to       limen.Observer
+	log      *slog.Logger
+	outcomes *outcomeCounter
 }
 
 // Observe implements limen.Observer. The log hears of the step alone: an
 // event holds what the document said.
 func (o *lateObserver) Observe(e limen.Event) {
 	o.log.Debug("inspection", "id", e.Inspection, "step", e)
+	o.outcomes.observe(e)
 	if o.to != nil {
 		o.to.Observe(e)
 	}

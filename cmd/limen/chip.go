@@ -95,6 +95,8 @@ type chipSimulate struct {
 	VPCD   string `name:"vpcd" help:"Serve it to pcscd's virtual reader." placeholder:"HOST:PORT" xor:"link"`
 	PN532  string `name:"pn532" help:"Serve it on a simulated PN532 at this new path." placeholder:"LINK" xor:"link"`
 	TypeB  bool   `help:"A type B card; type A otherwise. PN532 only."`
+
+	Misbehave []string `help:"Ways in which the chip departs from Doc 9303, as docs/chips.md lists them." placeholder:"NAME,..."`
 }
 
 // Run serves the chip until it is interrupted.
@@ -103,7 +105,11 @@ func (c *chipSimulate) Run(con *cli.Console) error {
 	if err != nil {
 		return fmt.Errorf("cannot serve %s: %w", c.Folder, err)
 	}
-	card := chipsim.New(passport, chipsim.Options{})
+	faults, err := chipsim.Misbehave(c.Misbehave...)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("--misbehave: %w", err))
+	}
+	card := chipsim.New(passport, chipsim.Options{Faults: faults})
 	switch {
 	case c.VPCD != "":
 		fmt.Fprintf(con.Errors, "serving %s to the virtual reader at %s; interrupt to end\n", c.Folder, c.VPCD)

@@ -259,6 +259,7 @@ type timedCard struct {
 	spent  time.Duration
 	rate   int
 	needed time.Duration
+	late   time.Duration // what the last waiting was woken up too late by: it is taken off the next
 }
 
 // Transmit implements pn532sim.Card and vpcd.Card.
@@ -269,7 +270,9 @@ func (c *timedCard) Transmit(ctx context.Context, command []byte) ([]byte, error
 	if c.rate > 0 {
 		air := pn532sim.DefaultRadio(pn532sim.TypeA).AirTime(len(command), len(response), c.rate)
 		c.needed += air
-		time.Sleep(time.Until(start.Add(air)))
+		through := start.Add(air - c.late)
+		time.Sleep(time.Until(through))
+		c.late = max(0, time.Since(through))
 	}
 	return response, err
 }

@@ -59,7 +59,7 @@ func TestTableShowsEveryReason(t *testing.T) {
 		names[tr.Name] = true
 	}
 	for _, want := range []string{"chip_no_answer", "dg_hash_mismatch:DG1", "dg_hash_mismatch:DG2", "csca_unknown", "document_expired", "face_mismatch",
-		"mrz_chip_mismatch", "chip_lost", "face_not_found", "stop_list_hit", "not_eligible", "pace_not_offered", "seen_before"} {
+		"mrz_chip_mismatch", "chip_lost", "face_not_found", "presentation_attack_suspected", "morph_suspected", "stop_list_hit", "not_eligible", "pace_not_offered", "seen_before"} {
 		if !slices.Contains(shown, want) {
 			t.Errorf("no row shows %s", want)
 		}

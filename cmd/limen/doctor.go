@@ -69,11 +69,8 @@ func (c *doctorCommand) Run(con *cli.Console) error {
 			return r.Name(), r.Close()
 		})
 	}
-	for _, m := range []string{cfg.Models.Detector, cfg.Models.Recogniser} {
-		look("model "+m, func(context.Context) (string, error) {
-			path, _, err := catalog.Find(m)
-			return path, err
-		})
+	for _, m := range cfg.Models.All() {
+		look("model "+m, func(context.Context) (string, error) { return lookAtActiveModel(cfg, m) })
 	}
 	look("portrait decoder", func(ctx context.Context) (string, error) { return lookAtDecoder(ctx, cfg.PortraitProgram) })
 	look("trust store", func(context.Context) (string, error) {
@@ -111,6 +108,34 @@ func (c *doctorCommand) print(con *cli.Console, findings []finding) (err error) 
 		return cli.No
 	}
 	return err
+}
+
+// lookAtActiveModel tells whether a model is there and may judge by the policy.
+// Spoof models are not needed: without one a check is not performed.
+func lookAtActiveModel(cfg device.Config, name string) (string, error) {
+	path, m, err := catalog.Find(name)
+	if m.Kind == catalog.Spoof && errors.Is(err, catalog.ErrNotFound) {
+		return "not installed, so no network looks for presentation attacks: " + m.HowToGet(), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	detail := fmt.Sprintf("%s grade, %s", m.Grade, path)
+	if m.Grade == catalog.Demo && !cfg.AcceptDemoModels {
+		detail += "; refers everyone while accept_demo_models is false: `limen models use` an operational one"
+	}
+	if m.Kind != catalog.Recogniser {
+		return detail, nil
+	}
+	policy, err := device.LoadPolicy(cfg.Policy)
+	if err != nil {
+		return "", err
+	}
+	t, err := m.ThresholdFor(policy.Face.FMR)
+	if err == nil && t.Published {
+		detail += "; its threshold is published and was not calibrated with limen"
+	}
+	return detail, err
 }
 
 func lookAtPort(ctx context.Context, path string, baud int) (string, error) {

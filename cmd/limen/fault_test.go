@@ -134,7 +134,7 @@ func TestModelMissing(t *testing.T) {
 	if p := g.stage.FaceProblem(); p != limen.ModelMissing {
 		t.Errorf("got %q, want %q", p, limen.ModelMissing)
 	}
-	oneClearLine(t, g.await(models, device.Away), "not installed", "face_detection_yunet_2023mar.onnx", folder, "get it from")
+	oneClearLine(t, g.await(models, device.Away), "not installed", "face_detection_yunet_2023mar.onnx", folder, "limen models install yunet-2023mar")
 }
 
 // A model file that is not the catalog's is named and not used, and of one
@@ -376,11 +376,11 @@ func copyModels(t *testing.T, folder string) {
 	t.Helper()
 	c := device.Defaults().Models
 	for _, name := range []string{c.Detector, c.Recogniser} {
-		data, _, entry, err := catalog.Load(name)
+		model, err := catalog.Load(name)
 		if err != nil {
 			t.Skipf("changing a model needs one at hand: %v", err)
 		}
-		if err := os.WriteFile(filepath.Join(folder, entry.File), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, model.File), model.Data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

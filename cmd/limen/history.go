@@ -92,6 +92,9 @@ func describeEntry(s history.Shown) string {
 	for _, reason := range append(r.Decision.Reasons, r.Decision.Notes...) {
 		line += "  " + reason.String()
 	}
+	if r.Face != nil {
+		line += fmt.Sprintf("  judged by %s (%s)", r.Face.Model, r.Face.Grade)
+	}
 	return line
 }
 

@@ -30,7 +30,7 @@ type commands struct {
 	Seal    sealCommand    `cmd:"" help:"Visible digital seals of documents without a chip."`
 	Trust   trustCommand   `cmd:"" help:"CSCA certificates and master lists."`
 	Face    faceCommand    `cmd:"" help:"Compare faces."`
-	Models  modelsCommand  `cmd:"" help:"Face models: which are known and where they were found."`
+	Models  modelsCommand  `cmd:"" help:"Face models: list them, install them, choose among them."`
 	History historyCommand `cmd:"" help:"The journal of checks."`
 }
 

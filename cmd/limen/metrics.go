@@ -16,13 +16,15 @@ import (
 )
 
 // metrics counts what the appliance did, for the site's monitoring: outcomes,
-// reason codes, times, devices. Nothing a document said is among them.
+// reason codes, times, devices. Of what documents said it holds how many were of
+// which sex and age band, and only of many together.
 type metrics struct {
 	registry    *prometheus.Registry
 	inspections *prometheus.CounterVec
 	reasons     *prometheus.CounterVec
 	seconds     *prometheus.HistogramVec
 	unstored    prometheus.Counter
+	outcomes    *outcomeCounter
 }
 
 func newMetrics() *metrics {
@@ -33,8 +35,9 @@ func newMetrics() *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "limen_seconds", Help: "Time of an inspection and its parts.",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2, 3, 5, 8, 13, 21}}, []string{"part"}),
 		unstored: prometheus.NewCounter(prometheus.CounterOpts{Name: "limen_records_not_stored_total", Help: "Inspections whose record could not be stored; nobody was admitted."}),
+		outcomes: newOutcomeCounter(),
 	}
-	m.registry.MustRegister(m.inspections, m.reasons, m.seconds, m.unstored)
+	m.registry.MustRegister(m.inspections, m.reasons, m.seconds, m.unstored, m.outcomes)
 	return m
 }
 
@@ -49,6 +52,7 @@ func (m *metrics) watch(a *assembly) {
 
 // finished counts an inspection's end.
 func (m *metrics) finished(f limen.Finished) {
+	m.outcomes.finished(f)
 	d := f.Record.Decision
 	m.inspections.WithLabelValues(string(d.Outcome)).Inc()
 	for _, list := range [][]limen.Reason{d.Reasons, d.Notes} {

@@ -29,10 +29,14 @@ func (d decoded) String() string {
 // errNoPicture is bytes that no picture can be made of.
 var errNoPicture = errors.New("not a picture that can be decoded")
 
+// patience is what a picture may take to be decoded. A command has more time
+// than a gate: that the machine is busy with others is no fault of a picture.
+const patience = 20 * time.Second
+
 // decodePicture has limen-portrait decode a picture. The error wraps
 // errNoPicture where the picture is to blame, and not the machine.
 func decodePicture(ctx context.Context, b []byte) (image.Image, decoded, error) {
-	img, info, err := new(portrait.Decoder).Decode(ctx, b)
+	img, info, err := (&portrait.Decoder{Limit: patience}).Decode(ctx, b)
 	switch {
 	case err == nil:
 		d := decoded{info.Format.String(), info.Width, info.Height, fmt.Sprint(info.Sandbox), (info.Start + info.Decode).Round(time.Millisecond).Milliseconds()}

@@ -53,6 +53,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	os.Setenv("PATH", dir+":"+os.Getenv("PATH")) // where commands look for it
 	// The program under test finds the models beside the repository by its own
 	// place; a test binary lies elsewhere.
 	beside, err := filepath.Abs(filepath.Join("..", "..", "..", "shared", "models"))

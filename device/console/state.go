@@ -16,6 +16,7 @@ type inspection struct {
 	progress *limen.ReadProgress
 	reached  map[string]bool // groups of checks that the line has entered
 	checks   []limen.Check
+	guidance limen.Guidance
 	finished *limen.Finished
 	deciding bool
 	decided  *decided
@@ -140,12 +141,15 @@ func (c *inspection) apply(e limen.Event) {
 	} else if e.Step == limen.StepChip || e.Step == limen.StepAuthenticity {
 		c.progress = nil
 	}
+	if e.Guidance != nil {
+		c.guidance = *e.Guidance
+	}
 	if e.Check != nil {
 		c.answer(*e.Check)
 	}
 	if e.Finished != nil {
 		f := *e.Finished
-		c.finished, c.progress = &f, nil
+		c.finished, c.progress, c.guidance = &f, nil, limen.NoGuidance
 		for _, check := range f.Record.Checks {
 			c.answer(check)
 		}

@@ -18,6 +18,7 @@ type view struct {
 	ID       string        `json:"id,omitempty"`
 	Step     string        `json:"step,omitempty"`
 	Progress *float64      `json:"progress,omitempty"` // 0 to 1, of the chip file being read
+	Guidance *guidanceView `json:"guidance,omitempty"` // what the traveler is told now
 	Groups   []groupView   `json:"groups"`
 	Outcome  *outcomeView  `json:"outcome,omitempty"`
 	Record   *recordView   `json:"record,omitempty"`
@@ -26,6 +27,11 @@ type view struct {
 	Personal *personalView `json:"personal,omitempty"`
 	Session  []pastView    `json:"session"`
 	Devices  []deviceView  `json:"devices"`
+}
+
+type guidanceView struct {
+	Code string `json:"code"`
+	Says string `json:"says"`
 }
 
 type groupView struct {
@@ -122,7 +128,7 @@ var groups = []group{
 	{"document", []limen.CheckName{limen.CheckMRZ, limen.CheckEligibility, limen.CheckExpiry}},
 	{"chip", []limen.CheckName{limen.CheckChipAccess, limen.CheckChipRead, limen.CheckSODSignature, limen.CheckCSCAChain, limen.CheckIssuer,
 		limen.CheckDGHash, limen.CheckCOM, limen.CheckCardAccess, limen.CheckMRZChip, limen.CheckChipGenuine}},
-	{"face", []limen.CheckName{limen.CheckFace, limen.CheckFaceAlive, limen.CheckPortrait, limen.CheckFaceMatch}},
+	{"face", []limen.CheckName{limen.CheckFace, limen.CheckFaceAlive, limen.CheckPortrait, limen.CheckFaceMatch, limen.CheckFaceMorph}},
 	{"lookup", []limen.CheckName{limen.CheckLookup, limen.CheckHistory}},
 	{"record", []limen.CheckName{limen.CheckCompleted, limen.CheckRecord}},
 }
@@ -147,6 +153,9 @@ func (s *Server) view() view {
 	}
 	v.Phase, v.ID, v.Step = "running", c.id, text(s.words.Steps, c.step)
 	v.Groups = s.words.groupViews(c)
+	if c.guidance != limen.NoGuidance {
+		v.Guidance = &guidanceView{string(c.guidance), text(s.words.Guidance, c.guidance)}
+	}
 	if c.progress != nil && c.progress.Total > 0 {
 		part := min(1, max(0, float64(c.progress.Read)/float64(c.progress.Total)))
 		v.Progress = &part

@@ -47,6 +47,7 @@ type Words struct {
 	Grounds         map[string]string               `yaml:"grounds"`
 	DocumentTypes   map[string]string               `yaml:"document_types"`
 	Sexes           map[string]string               `yaml:"sexes"`
+	Guidance        map[limen.Guidance]string       `yaml:"guidance"`
 	DeviceKinds     map[string]string               `yaml:"device_kinds"`
 	DeviceStates    map[string]string               `yaml:"device_states"`
 }

@@ -7,13 +7,15 @@ package catalog
 import (
 	"bytes"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
 //go:embed manifest.yaml
@@ -42,44 +44,11 @@ const (
 	Operational Grade = "operational" // may judge travelers
 )
 
-// Entry describes one model.
-type Entry struct {
-	Name       string      `yaml:"name" json:"name"`
-	Kind       Kind        `yaml:"kind" json:"kind"`
-	File       string      `yaml:"file" json:"file"`
-	SHA256     string      `yaml:"sha256" json:"sha256"`
-	Size       int64       `yaml:"size" json:"size"` // bytes
-	Grade      Grade       `yaml:"grade" json:"grade"`
-	Licence    string      `yaml:"licence" json:"licence"`
-	Source     string      `yaml:"source" json:"source"`
-	Input      Input       `yaml:"input" json:"input"`
-	About      string      `yaml:"about" json:"about"`
-	Thresholds []Threshold `yaml:"thresholds,omitempty" json:"thresholds,omitempty"`
-}
-
-// Input is the picture a model takes, in pixels.
-type Input struct {
-	Width  int    `yaml:"width" json:"width"`
-	Height int    `yaml:"height" json:"height"`
-	Color  string `yaml:"color" json:"color"` // order of channels: "BGR" or "RGB"
-}
-
-// Threshold is the cosine from which two faces are taken for one person's at a
-// false match rate, and what was counted at it on the set.
-type Threshold struct {
-	FMR             float64 `yaml:"fmr" json:"fmr"`
-	Cosine          float64 `yaml:"cosine" json:"cosine"`
-	Set             string  `yaml:"set" json:"set"`
-	Genuine         int     `yaml:"genuine" json:"genuine"`
-	Impostor        int     `yaml:"impostor" json:"impostor"`
-	FalseMatches    int     `yaml:"false_matches" json:"false_matches"`
-	FalseNonMatches int     `yaml:"false_non_matches" json:"false_non_matches"`
-}
-
 // Set is a set of faces that thresholds were measured on.
 type Set struct {
-	Name  string `yaml:"name" json:"name"`
-	About string `yaml:"about" json:"about"`
+	Name     string `yaml:"name" json:"name"`
+	About    string `yaml:"about" json:"about"`
+	Manifest string `yaml:"-" json:"manifest,omitempty"` // as an Entry's
 }
 
 // Manifest is the whole catalog.
@@ -91,58 +60,50 @@ type Manifest struct {
 // ErrNoThreshold says that a model was not calibrated for the rate asked for.
 var ErrNoThreshold = errors.New("no threshold was calibrated")
 
-// Models is the built-in manifest.
-func Models() (Manifest, error) { return parse(manifest) }
-
-func parse(text []byte) (Manifest, error) {
-	var m Manifest
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&m); err != nil {
-		return Manifest{}, fmt.Errorf("the model manifest: %w", err)
+// parse reads the manifest that from names, to stand beside known ones.
+func parse(from string, text []byte, known Manifest) (Manifest, error) {
+	// A manifest is plain: what YAML has beyond that is a way to hide things, and
+	// the decoder panics on some of it.
+	for _, t := range lexer.Tokenize(string(text)) {
+		switch t.Type {
+		case token.TagType, token.AnchorType, token.AliasType, token.MergeKeyType:
+			return Manifest{}, fmt.Errorf("%s:%d: tags, anchors and aliases have no place in a manifest", from, t.Position.Line)
+		}
 	}
-	for i, e := range m.Models {
-		if err := e.check(m); err != nil {
-			return Manifest{}, fmt.Errorf("the model manifest: %s: %w", e.Name, err)
+	var m Manifest
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&m); err != nil && !errors.Is(err, io.EOF) {
+		return Manifest{}, fmt.Errorf("%s: %w", from, err)
+	}
+	all := Manifest{Models: slices.Clone(known.Models), Sets: slices.Clone(known.Sets)}
+	for _, set := range m.Sets {
+		if set.Name == "" || set.About == "" {
+			return Manifest{}, fmt.Errorf("%s: a set needs a name and what it is about", from)
 		}
-		if slices.ContainsFunc(m.Models[:i], func(o Entry) bool { return o.Name == e.Name }) {
-			return Manifest{}, fmt.Errorf("the model manifest: two models named %s", e.Name)
+		if slices.ContainsFunc(all.Sets, func(o Set) bool { return o.Name == set.Name }) {
+			return Manifest{}, fmt.Errorf("%s: two sets named %s", from, set.Name)
 		}
+		all.Sets = append(all.Sets, set)
+	}
+	// Of sets, a manifest may mean its own and the built-in ones, so that it does
+	// not hang on another that may come later or go.
+	all.Sets = slices.DeleteFunc(all.Sets, func(s Set) bool { return s.Manifest != "" })
+	for _, e := range m.Models {
+		if err := e.check(all); err != nil {
+			return Manifest{}, fmt.Errorf("%s: %s: %w", from, e.Name, err)
+		}
+		all.Models = append(all.Models, e)
 	}
 	return m, nil
-}
-
-func (e Entry) check(m Manifest) error {
-	sum, err := hex.DecodeString(e.SHA256)
-	switch {
-	case e.Name == "" || e.File == "" || e.Licence == "" || e.Source == "":
-		return errors.New("name, file, licence and source are needed")
-	case err != nil || len(sum) != 32:
-		return fmt.Errorf("sha256 %q is no SHA-256", e.SHA256)
-	case !slices.Contains([]Kind{Detector, Recogniser, Spoof, Quality}, e.Kind):
-		return fmt.Errorf("kind %q is none of detector, recogniser, spoof, quality", e.Kind)
-	case e.Grade != Demo && e.Grade != Operational:
-		return fmt.Errorf("grade %q is neither demo nor operational", e.Grade)
-	case e.Size < 1 || e.Input.Width < 1 || e.Input.Height < 1:
-		return errors.New("size and input must be positive")
-	case e.Kind == Recogniser && len(e.Thresholds) == 0:
-		return errors.New("a recogniser needs a calibrated threshold")
-	}
-	for _, t := range e.Thresholds {
-		if !(t.FMR > 0 && t.FMR < 1 && t.Cosine > 0 && t.Cosine < 1 && t.Impostor > 0 && t.Genuine > 0) {
-			return fmt.Errorf("threshold %+v is out of range", t)
-		}
-		if bound := t.FMRBound(); bound > t.FMR {
-			return fmt.Errorf("threshold for FMR %g: %d of %d false matches may mean %.1e", t.FMR, t.FalseMatches, t.Impostor, bound)
-		}
-		if !slices.ContainsFunc(m.Sets, func(s Set) bool { return s.Name == t.Set }) {
-			return fmt.Errorf("set %q is not described", t.Set)
-		}
-	}
-	return nil
 }
 
 // FMRBound is the one-sided 95 % upper bound of the false match rate that was
 // counted, as if pairs were independent (Poisson; with no error in n, 3/n).
 func (t Threshold) FMRBound() float64 {
+	if k := float64(t.FalseMatches + 1); k > 100 {
+		// The sum below would underflow; by then half the chi-square's 95 % point
+		// with 2k degrees of freedom is right to five digits (Wilson and Hilferty, 1931).
+		return k * math.Pow(1-1/(9*k)+1.6448536269514722/(3*math.Sqrt(k)), 3) / float64(t.Impostor)
+	}
 	low, high := 0.0, 10*float64(t.FalseMatches)+10
 	for range 60 {
 		mean := (low + high) / 2
@@ -172,7 +133,7 @@ func (e Entry) ThresholdFor(fmr float64) (Threshold, error) {
 			best = t
 		}
 	}
-	if best.FMR > 0 {
+	if best.Model = e.ID(); best.FMR > 0 {
 		return best, nil
 	}
 	if len(e.Thresholds) == 0 {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,20 +24,35 @@ var (
 // EnvModels names a folder of models; when it is set, no other is searched.
 const EnvModels = "LIMEN_MODELS"
 
+// SystemFolder holds the models of an appliance that runs as a service.
+const SystemFolder = "/var/lib/limen/models"
+
+// Model is a model that was found: exactly the bytes that were verified, and
+// the entry by which an engine runs them.
+type Model struct {
+	Entry
+	Path string // in a folder, or with the prefix "shipped:" in the binary
+	Data []byte
+}
+
 // shippedPath begins the path of a model that is part of the binary.
 const shippedPath = "shipped:"
+
+// IsShipped tells whether a path that Find gave is within the binary.
+func IsShipped(path string) bool { return strings.HasPrefix(path, shippedPath) }
 
 // Places are where models are looked for. System describes the running process.
 type Places struct {
 	Only       string // EnvModels
 	UserData   string // the user's data folder, holding limen/models
+	System     string // SystemFolder
 	WorkingDir string
 	Executable string // the program's own path
 }
 
 // System is the places of the running process.
 func System() Places {
-	p := Places{Only: os.Getenv(EnvModels), UserData: os.Getenv("XDG_DATA_HOME")}
+	p := Places{Only: os.Getenv(EnvModels), UserData: os.Getenv("XDG_DATA_HOME"), System: SystemFolder}
 	if !filepath.IsAbs(p.UserData) { // a relative one is to be ignored, says the XDG specification
 		p.UserData = ""
 		if home, err := os.UserHomeDir(); err == nil {
@@ -49,12 +65,22 @@ func System() Places {
 }
 
 // InstallFolder is where models of this user belong: EnvModels when set, else
-// the user's data folder.
-func (p Places) InstallFolder() string {
+// the user's data folder, else that of the service.
+func (p Places) InstallFolder() string { return p.installFolders()[0] }
+
+// installFolders are those that models are installed into, which may hold
+// manifests too.
+func (p Places) installFolders() (folders []string) {
 	if p.Only != "" {
-		return p.Only
+		return []string{p.Only}
 	}
-	return filepath.Join(p.UserData, "limen", "models")
+	if p.UserData != "" {
+		folders = append(folders, filepath.Join(p.UserData, "limen", "models"))
+	}
+	if p.System != "" || len(folders) == 0 {
+		folders = append(folders, cmp.Or(p.System, SystemFolder))
+	}
+	return folders
 }
 
 // Folders are searched in this order, before what the binary ships.
@@ -68,8 +94,8 @@ func (p Places) Folders() []string {
 			folders = append(folders, folder)
 		}
 	}
-	if p.UserData != "" {
-		add(p.InstallFolder())
+	for _, folder := range p.installFolders() {
+		add(folder)
 	}
 	if p.WorkingDir != "" {
 		add(filepath.Join(p.WorkingDir, "..", "shared", "models"))
@@ -86,60 +112,77 @@ func (p Places) Folders() []string {
 // the binary. The file has been verified; to use exactly the verified bytes,
 // Load them instead.
 func Find(name string) (path string, entry Entry, err error) {
-	_, path, entry, err = Load(name)
-	return path, entry, err
+	model, err := Load(name)
+	return model.Path, model.Entry, err
 }
 
-// Load is the verified content of a model and where it was found.
-func Load(name string) (data []byte, path string, entry Entry, err error) {
+// Load is a model's verified content and where it was found.
+func Load(name string) (Model, error) {
 	m, err := Models()
 	if err != nil {
-		return nil, "", Entry{}, err
+		return Model{}, err
 	}
 	return m.Load(name, System())
 }
 
 // Find is the package's Find in a manifest and places of one's own.
 func (m Manifest) Find(name string, places Places) (path string, entry Entry, err error) {
-	_, path, entry, err = m.Load(name, places)
-	return path, entry, err
+	model, err := m.Load(name, places)
+	return model.Path, model.Entry, err
 }
 
 // Load is the package's Load in a manifest and places of one's own.
-func (m Manifest) Load(name string, places Places) (data []byte, found string, entry Entry, err error) {
-	i := slices.IndexFunc(m.Models, func(e Entry) bool { return e.Name == name })
-	if i < 0 {
-		var names []string
-		for _, e := range m.Models {
-			names = append(names, e.Name)
-		}
-		return nil, "", Entry{}, fmt.Errorf("%w as %q; it knows %s", ErrUnknown, name, strings.Join(names, ", "))
+func (m Manifest) Load(name string, places Places) (Model, error) {
+	entry, err := m.Entry(name)
+	if err != nil {
+		return Model{}, err
 	}
-	entry = m.Models[i]
+	model := Model{Entry: entry}
 	folders := places.Folders()
 	for _, folder := range folders {
-		found = filepath.Join(folder, entry.File)
-		f, err := os.Open(found)
+		model.Path = filepath.Join(folder, entry.File)
+		f, err := os.Open(model.Path)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, found, entry, fmt.Errorf("cannot read the model %s: %w", name, err)
+			return model, fmt.Errorf("cannot read the model %s: %w", name, err)
 		}
-		data, err = entry.verify(f, found)
+		model.Data, err = entry.verify(f, model.Path)
 		f.Close()
-		return data, found, entry, err
+		return model, err
 	}
+	model.Path = ""
 	if places.Only == "" {
 		if f, err := shipped.Open(path.Join("shipped", entry.File)); err == nil {
 			defer f.Close()
-			found = shippedPath + entry.File
-			data, err = entry.verify(f, found)
-			return data, found, entry, err
+			model.Path = shippedPath + entry.File
+			model.Data, err = entry.verify(f, model.Path)
+			return model, err
 		}
 	}
-	return nil, "", entry, fmt.Errorf("%w: %s (%s) is in none of %s; get it from %s and put it into %s, or name its folder in %s",
-		ErrNotFound, name, entry.File, strings.Join(folders, ", "), entry.Source, places.InstallFolder(), EnvModels)
+	return model, fmt.Errorf("%w: %s (%s) is in none of %s; %s, or name its folder in %s",
+		ErrNotFound, name, entry.File, strings.Join(folders, ", "), entry.HowToGet(), EnvModels)
+}
+
+// HowToGet is the next action where a model is missing.
+func (e Entry) HowToGet() string {
+	if len(e.URLs) > 0 {
+		return fmt.Sprintf("get it with `limen models install %s`, or without internet from a USB stick with `limen models install %s --from FOLDER`", e.Name, e.Name)
+	}
+	return fmt.Sprintf("nobody offers this very file for download: bring it from %s and give it to `limen models install %s --from FILE`", e.Source, e.Name)
+}
+
+// Entry is the entry of a name.
+func (m Manifest) Entry(name string) (Entry, error) {
+	if i := slices.IndexFunc(m.Models, func(e Entry) bool { return e.Name == name }); i >= 0 {
+		return m.Models[i], nil
+	}
+	var names []string
+	for _, e := range m.Models {
+		names = append(names, e.Name)
+	}
+	return Entry{}, fmt.Errorf("%w as %q; it knows %s", ErrUnknown, name, strings.Join(names, ", "))
 }
 
 // verify reads the file, never more than the catalog says it holds, and

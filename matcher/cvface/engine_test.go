@@ -7,8 +7,6 @@ import (
 	"image/color"
 	"image/draw"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,39 +15,37 @@ import (
 	"gocv.io/x/gocv"
 
 	"limen/capture"
-	"limen/internal/repotest"
 	"limen/matcher"
+	"limen/matcher/catalog"
 )
 
 func TestModelErrorsAreClear(t *testing.T) {
-	yunet, frr := repotest.Shared(t, "models/face_detection_yunet_2023mar.onnx"), repotest.Shared(t, "models/frr0095.onnx")
-	whole, err := os.ReadFile(frr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file := func(name string, content []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	flipped := bytes.Clone(whole)
+	yunet, frr := model(t, "yunet-2023mar"), model(t, "frr0095")
+	with := func(m catalog.Model, data []byte) catalog.Model { m.Data = data; return m }
+	flipped := bytes.Clone(frr.Data)
 	for i := 0; i < 4096; i += 7 {
 		flipped[i] ^= 0x55
 	}
-	for _, c := range []struct{ name, detector, recogniser, want string }{
-		{"missing detector", filepath.Join(dir, "none.onnx"), frr, "none.onnx"},
-		{"missing recogniser", yunet, filepath.Join(dir, "none.onnx"), "none.onnx"},
-		{"empty", yunet, file("empty", nil), "recogniser: the file is empty"},
-		{"text", file("text", []byte("no network")), frr, "detector"},
-		{"truncated", yunet, file("cut", whole[:len(whole)/2]), "recogniser"},
-		{"damaged", yunet, file("flipped", flipped), "recogniser"},
-		{"swapped", frr, yunet, "detector"},
-		{"two detectors", yunet, yunet, "recogniser"},
+	short, unread := frr, yunet
+	short.Output.Length = 128
+	unread.Output.Layout = ""
+	for _, c := range []struct {
+		name                 string
+		detector, recogniser catalog.Model
+		want                 string
+	}{
+		{"no model", catalog.Model{}, frr, "detector"},
+		{"empty", yunet, with(frr, nil), "recogniser: the file is empty"},
+		{"text", with(yunet, []byte("no network")), frr, "detector"},
+		{"truncated", yunet, with(frr, frr.Data[:len(frr.Data)/2]), "recogniser"},
+		{"damaged", yunet, with(frr, flipped), "recogniser"},
+		{"swapped", frr, yunet, "frr0095 is a recogniser"},
+		{"two detectors", yunet, yunet, "yunet-2023mar is a detector"},
+		{"another's bytes", with(yunet, frr.Data), frr, "detector"},
+		{"another length", yunet, short, "holds 256 numbers, want 128"},
+		{"unknown layout", unread, frr, "does not say how to read it"},
 	} {
-		e, err := Open(c.detector, c.recogniser, Options{})
+		e, err := New(c.detector, c.recogniser, Options{})
 		if !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %v naming %q", c.name, err, ErrModel, c.want)
 		}
@@ -113,7 +109,7 @@ func TestReasonsOnRealFaces(t *testing.T) {
 		{"one person", scene(1280, 720, put{a, image.Rect(300, 20, 980, 700)}), ""},
 		{"two people", scene(1280, 720, put{a, image.Rect(0, 50, 600, 650)}, put{b, image.Rect(640, 50, 1240, 650)}), matcher.SeveralFaces},
 		{"a second one far behind", scene(1280, 720, put{a, image.Rect(0, 20, 680, 700)}, put{b, image.Rect(900, 200, 1180, 480)}), ""},
-		{"far away", scene(1280, 720, put{a, image.Rect(500, 200, 720, 420)}), matcher.FaceTooSmall},
+		{"far away", scene(1280, 720, put{a, image.Rect(500, 200, 690, 390)}), matcher.FaceTooSmall},
 		{"out of focus", soft, matcher.FaceBlurred},
 		{"in the dark", shade(func(v int) int { return v / 5 }), matcher.FaceTooDark},
 		{"in glaring light", shade(func(v int) int { return v/4 + 205 }), matcher.TooBright},
@@ -166,7 +162,7 @@ func TestEngineIsSafeForConcurrentUseAndCloses(t *testing.T) {
 					return
 				}
 				v, err := e.Template(img, faces[0])
-				if n := matcher.Cosine(v, v); err != nil || math.Abs(n-1) > 1e-6 || len(v) != templateSize {
+				if n := matcher.Cosine(v, v); err != nil || math.Abs(n-1) > 1e-6 || len(v) != 256 {
 					t.Errorf("template of %d numbers, %v", len(v), err)
 				}
 			}

@@ -29,9 +29,23 @@ func readJPEG(t testing.TB, path string) image.Image {
 	return img
 }
 
+// model is a model of the catalog, from the folder of real inputs.
+func model(t testing.TB, name string) catalog.Model {
+	t.Helper()
+	manifest, err := catalog.Models()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := manifest.Load(name, catalog.Places{Only: repotest.Shared(t, "models")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func openEngine(t testing.TB, opts Options) *Engine {
 	t.Helper()
-	e, err := Open(repotest.Shared(t, "models/face_detection_yunet_2023mar.onnx"), repotest.Shared(t, "models/frr0095.onnx"), opts)
+	e, err := New(model(t, "yunet-2023mar"), model(t, "frr0095"), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +123,7 @@ func TestLondonNeutralAgainstSmiling(t *testing.T) {
 	}
 	slices.Sort(genuine)
 	slices.Sort(impostor)
-	entry := recogniserEntry(t)
-	for _, want := range entry.Thresholds {
+	for _, want := range model(t, "frr0095").Thresholds {
 		fnm, _ := slices.BinarySearch(genuine, want.Cosine)
 		below, _ := slices.BinarySearch(impostor, want.Cosine)
 		fm := len(impostor) - below
@@ -124,19 +137,4 @@ func TestLondonNeutralAgainstSmiling(t *testing.T) {
 		}
 	}
 	t.Logf("least genuine %.3f; highest impostor %.3f", genuine[0], impostor[len(impostor)-1])
-}
-
-func recogniserEntry(t testing.TB) catalog.Entry {
-	t.Helper()
-	m, err := catalog.Models()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range m.Models {
-		if e.Name == "frr0095" {
-			return e
-		}
-	}
-	t.Fatal("the catalog has no frr0095")
-	return catalog.Entry{}
 }

@@ -38,7 +38,8 @@ func (p *picture) close() {
 	*p = picture{}
 }
 
-// load makes img the engine's picture; the same frame is converted only once.
+// load makes img, all of it, the engine's picture; the same frame is converted
+// only once.
 func (e *Engine) load(img image.Image) (gocv.Mat, error) {
 	if img == nil {
 		return gocv.Mat{}, errors.New("no picture")
@@ -92,14 +93,7 @@ func frameToBGR(f *capture.Frame) (gocv.Mat, error) {
 			block = append(block, plane[y*f.CStride:y*f.CStride+w/2]...)
 		}
 	}
-	i420, err := gocv.NewMatFromBytes(h*3/2, w, gocv.MatTypeCV8U, block)
-	if err != nil {
-		return gocv.Mat{}, err
-	}
-	defer i420.Close()
-	bgr := gocv.NewMat()
-	gocv.CvtColor(i420, &bgr, gocv.ColorYUVToBGRIYUV)
-	return bgr, nil
+	return i420ToBGR(block, image.Pt(w, h))
 }
 
 func imageToBGR(img image.Image) (gocv.Mat, error) {

@@ -10,17 +10,10 @@ import (
 	"limen/matcher"
 )
 
-// Geometry of face-reidentification-retail-0095: an aligned BGR face, unscaled
-// in value, to 256 numbers compared by cosine.
-const (
-	faceSide     = 128
-	templateSize = 256
-)
-
 // Template implements matcher.Engine: the face moved onto the recogniser's
-// reference landmarks, described by a vector of length 1.
+// own landmarks, described by a vector of length 1.
 func (e *Engine) Template(img image.Image, face matcher.Face) (matcher.Template, error) {
-	toCrop, err := matcher.Align(face.Landmarks, faceSide)
+	toCrop, err := matcher.AlignOnto(face.Landmarks, e.recogniser.align)
 	if err != nil {
 		return nil, err
 	}
@@ -29,32 +22,34 @@ func (e *Engine) Template(img image.Image, face matcher.Face) (matcher.Template,
 	if !e.open {
 		return nil, ErrClosed
 	}
-	bgr, err := e.load(img)
+	bgr, toCrop, done, err := e.near(img, toCrop, e.recogniser.size())
 	if err != nil {
 		return nil, fmt.Errorf("cannot describe a face: %w", err)
 	}
-	defer e.forgetStill()
-	aligned := warp(bgr, toCrop)
+	defer done()
+	aligned := warp(bgr, toCrop, e.recogniser.size())
 	defer aligned.Close()
-	blob := gocv.BlobFromImage(aligned, 1, image.Pt(faceSide, faceSide), gocv.Scalar{}, false, false)
+	blob := e.recogniser.blob(aligned)
 	defer blob.Close()
-	e.recogniser.SetInput(blob, "")
-	out := e.recogniser.Forward("")
+	e.recogniser.net.SetInput(blob, "")
+	out := e.recogniser.net.Forward("")
 	defer out.Close()
 	data, err := out.DataPtrFloat32()
-	if err != nil || len(data) != templateSize {
+	if err != nil || len(data) != e.recogniser.entry.Output.Length {
 		return nil, errors.New("cannot describe a face: the recogniser's output is not a template")
 	}
-	return matcher.Template(data).Normalized(), nil // a copy: data is OpenCV's memory
+	template := matcher.Template(data).Normalized() // a copy: data is OpenCV's memory
+	clear(data)
+	return template, nil
 }
 
-func warp(bgr gocv.Mat, s matcher.Similarity) gocv.Mat {
+func warp(bgr gocv.Mat, s matcher.Similarity, size image.Point) gocv.Mat {
 	m := gocv.NewMatWithSize(2, 3, gocv.MatTypeCV64F)
 	defer m.Close()
 	for i, v := range [6]float64{s.A, -s.B, s.TX, s.B, s.A, s.TY} {
 		m.SetDoubleAt(i/3, i%3, v)
 	}
 	out := gocv.NewMat()
-	gocv.WarpAffine(bgr, &out, m, image.Pt(faceSide, faceSide))
+	gocv.WarpAffine(bgr, &out, m, size)
 	return out
 }

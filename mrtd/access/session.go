@@ -188,8 +188,8 @@ func (s *Session) protect(c apdu.Command) (apdu.Command, error) {
 		m = append(m, Pad(body, block)...)
 	}
 	out.Data = append(body, ber.Encode(doMAC, s.suite.MAC(m))...)
-	if c.Le > 256 || len(out.Data) > 255 {
-		out.Le = apdu.MaxLe
+	if _, response := apdu.Limits(s.card); c.Le > 256 || len(out.Data) > 255 || c.Le < 256 && c.Le > s.MaxPlain(256) && response > 258 {
+		out.Le = apdu.MaxLe // what is asked for does not fit a short response
 	}
 	return out, nil
 }

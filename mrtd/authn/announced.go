@@ -10,7 +10,8 @@ import (
 // announces what the signed DG14 does (Doc 9303-11, 4.2 and 9.2.11): who takes
 // the better variants of PACE out of it has the reader open the chip by a weaker
 // one, or by BAC. Both are whole files, nil where the chip has none. A variant
-// that only EF.CardAccess has is nobody's word.
+// that only EF.CardAccess has is nobody's word; where DG14 repeats others it is a
+// forger's, who would have the chip opened over parameters of his own.
 func CompareCardAccess(cardAccess, dg14 []byte, r Result) Verdict {
 	announced, aerr := lds.ParseCardAccess(cardAccess)
 	signed, serr := lds.ParseDG14(dg14)
@@ -34,6 +35,8 @@ func CompareCardAccess(cardAccess, dg14 []byte, r Result) Verdict {
 		return Verdict{Failed, PACEHidden, lds.EFCardAccess.Name}
 	case group.Status != Passed || !r.authentic():
 		return Verdict{Inconclusive, CardAccessUnconfirmed, groupName(14)}
+	case missing(announced, signed) && len(signed.PACE) > 0:
+		return Verdict{Failed, CardAccessUnconfirmed, lds.EFCardAccess.Name}
 	case missing(announced, signed):
 		return Verdict{Inconclusive, CardAccessUnconfirmed, lds.EFCardAccess.Name}
 	}

@@ -300,3 +300,35 @@ func TestKnownDeviations(t *testing.T) {
 		t.Errorf("with a changed DG1: got %q", got)
 	}
 }
+
+// Inspections share a store that is read for the first time by all of them.
+func TestInspectionsShareAStore(t *testing.T) {
+	a := newAuthority(t, quick(), "a")
+	dir := t.TempDir()
+	s, err := trust.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := a.CRL(1, check.AddDate(0, -1, 0), check.AddDate(0, 2, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{a.CSCA(), list, specimen.LDIF(specimen.LDIFEntry{Branch: "dsc", Country: "UT", Name: "x", Attribute: "userCertificate;binary", Value: a.Signer()})} {
+		if _, err := s.Import("more", b, nil, check); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err = trust.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	sod, groups := passport(t, a, specimen.Spec{WithoutSigner: true})
+	results := make(chan Result)
+	for range 8 {
+		go func() { results <- PassiveFile(sod, groups, s, check) }()
+	}
+	for range 8 {
+		if r := <-results; !passed(r) || codes(r) != "signer_from_store" {
+			t.Errorf("got %s, %s, %q", r.Signature, r.Chain, codes(r))
+		}
+	}
+}

@@ -114,6 +114,9 @@ func (j judge) signer(a *attempt) Verdict {
 		}
 		a.note(SignerExpiredSince, "")
 		a.note(SigningTimeUnproven, "")
+	case j.at.After(a.csca.NotAfter.Add(clockGrace)):
+		// States do let signers outlast their CSCA (Austria's of 2023 by three years).
+		a.note(CSCAExpiredSince, "")
 	}
 	return Verdict{Status: Passed}
 }

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"slices"
 	"time"
 
 	"limen/mrtd/access"
@@ -52,9 +53,18 @@ func (o Options) Examine(c Chip, store *trust.Store, at time.Time) Findings {
 		signature, f.Notes = Active(groups[15], groups[14], c.Challenge, c.Signature)
 	}
 	f.ActiveAuth = ActiveAuthentication(c.ActiveAuth, signature, groups[15], f.Passive)
+	if f.ActiveAuth.Status == Passed && f.Passive.compromised() { // whoever has the key has it not from this chip
+		f.ActiveAuth = Verdict{Inconclusive, KnownDeviation, string(trust.DefectAAKeyCompromised)}
+	}
 	f.TerminalAuth = terminalVerdict(c.TerminalAuth)
-	f.Genuine = ChipGenuine(f.ChipAuth, f.Mapping, f.ActiveAuth)
+	f.Genuine = ChipGenuine(f.Mapping, f.ChipAuth, f.ActiveAuth)
 	return f
+}
+
+// compromised tells whether the state has published that keys of active
+// authentication of such documents are known to others.
+func (r Result) compromised() bool {
+	return slices.ContainsFunc(r.Deviations, func(d trust.Deviation) bool { return d.Defect == trust.DefectAAKeyCompromised })
 }
 
 // examineMapping judges the proof of PACE by the keys of EF.CardSecurity, which
@@ -62,28 +72,41 @@ func (o Options) Examine(c Chip, store *trust.Store, at time.Time) Findings {
 func (o Options) examineMapping(c Chip, dg14 []byte, r Result, store *trust.Store, at time.Time) Verdict {
 	outcome, security := NotRun, Verdict{}
 	if c.Mapping != nil {
-		file, err := lds.ParseCardSecurity(c.Files[lds.EFCardSecurity.Path()])
-		if err != nil {
-			file = &lds.CardSecurity{}
-		} else {
-			security = o.judgeSigned(file.SignedData, store, at)
-		}
-		outcome = OutcomeOf(c.Mapping.VerifyAmong(file.Infos.PublicKeys))
-		if infos, err := lds.ParseDG14(dg14); err == nil && r.authentic() && r.Groups[14].Status == Passed && c.Mapping.VerifyAmong(infos.PublicKeys) == nil {
-			outcome, security = Answered, Verdict{Status: Passed}
+		outcome, security = o.judgeMapping(c, dg14, r, store, at)
+		if outcome == Interrupted {
+			outcome, security = Answered, Verdict{} // it came to its end: what is missing is a key to judge it by
 		}
 	}
 	return ChipMapping(outcome, security, c.Files[lds.EFCardAccess.Path()], dg14, r)
 }
 
-// judgeSigned is passive authentication of a signed file other than EF.SOD: its
-// signature, and its signer's chain.
-func (o Options) judgeSigned(signed *trust.SignedData, store *trust.Store, at time.Time) Verdict {
-	r := o.Passive(&lds.SOD{SignedData: signed}, nil, store, at)
-	if r.Signature.Status != Passed {
-		return r.Signature
+// judgeMapping tells how the proof ended, and whether the key is this
+// document's. Nothing ties EF.CardSecurity to EF.SOD but the state that signed
+// both: whoever has got the key out of one genuine chip can put its file beside
+// the files of any other. So a key that DG14 does not have counts only where
+// DG14 has none for chip authentication, which a chip with the mapping must bear
+// too (Doc 9303-11, 4.4), or the chip has run that as well.
+func (o Options) judgeMapping(c Chip, dg14 []byte, r Result, store *trust.Store, at time.Time) (Outcome, Verdict) {
+	infos, err := lds.ParseDG14(dg14)
+	vouched := err == nil && r.authentic() && r.Groups[14].Status == Passed
+	if vouched && c.Mapping.VerifyAmong(infos.PublicKeys) == nil {
+		return Answered, Verdict{Status: Passed}
 	}
-	return r.Chain
+	file, err := lds.ParseCardSecurity(c.Files[lds.EFCardSecurity.Path()])
+	if err != nil {
+		file = &lds.CardSecurity{}
+	}
+	outcome := OutcomeOf(c.Mapping.VerifyAmong(file.Infos.PublicKeys))
+	if outcome != Answered {
+		return outcome, Verdict{}
+	}
+	signed := o.Passive(&lds.SOD{SignedData: file.SignedData}, nil, store, at)
+	switch {
+	case !signed.authentic(), signed.Signer.Country != r.Signer.Country,
+		vouched && len(access.ChipAuthVariants(infos)) > 0 && c.ChipAuth != Answered:
+		return Answered, Verdict{Inconclusive, ChipKeyNotAuthentic, lds.EFCardSecurity.Name}
+	}
+	return Answered, Verdict{Status: Passed}
 }
 
 // groups are the data groups among the files.

@@ -83,6 +83,7 @@ const (
 	HashAlgorithmWeak        Code = "hash_algorithm_weak"        // SHA-1 made a hash or signature
 	SigningTimeAbsent        Code = "signing_time_absent"        // validity was judged at the time of the check
 	SignerExpiredSince       Code = "signer_expired_since"       // valid when it signed, expired at the time of the check
+	CSCAExpiredSince         Code = "csca_expired_since"         // the CSCA has expired and the signer has not: when it was certified cannot be proven
 	SignerKeyPeriodExceeded  Code = "signer_key_period_exceeded" // signed outside its private key usage period
 	SignerIdentifierMismatch Code = "signer_identifier_mismatch" // EF.SOD names a signer other than the one whose key verifies
 	SignerKeyUsageAbsent     Code = "signer_key_usage_absent"    // the certificate does not say what it is for

@@ -47,6 +47,8 @@ func (c *Card) externalAuthenticate(cmd apdu.Command, rndIC []byte) apdu.Respons
 		return status(apdu.WrongP1P2)
 	case len(cmd.Data) != 40 || cmd.Le < 40:
 		return status(apdu.WrongLength)
+	case c.opt.Faults.BACMissing:
+		return status(apdu.ReferenceNotFound)
 	}
 	suite, err := access.DocumentAccessSuite(mrzInformation(c.p.MRZ))
 	if err != nil {

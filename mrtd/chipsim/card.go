@@ -56,6 +56,7 @@ type Card struct {
 	seen    Seen
 	left    int // commands until the chip leaves the field; -1 for never
 	gone    bool
+	slips   bool // it comes back at the next power-up
 	trusted trustStore
 	state
 }
@@ -95,15 +96,24 @@ func (c *Card) Format(f fmt.State, _ rune) { io.WriteString(f, "software "+redac
 // LogValue redacts the card in logs.
 func (c *Card) LogValue() slog.Value { return slog.StringValue("software " + redacted) }
 
-// Reset is loss of power: the session and every selection are forgotten.
-func (c *Card) Reset() { c.state = state{} }
+// Reset is loss of power: the session and every selection are forgotten. A chip
+// that slipped out of the field is back in it.
+func (c *Card) Reset() {
+	c.state = state{}
+	if c.gone && c.slips {
+		c.gone, c.slips = false, false
+	}
+}
 
 // Enter brings the chip back into the field, powered up anew.
 func (c *Card) Enter() {
 	c.Reset()
 	c.gone, c.left = false, -1
-	if n := c.opt.Faults.GoneAfter; n != 0 {
-		c.left = max(n, 0)
+	switch f := c.opt.Faults; {
+	case f.GoneAfter != 0:
+		c.left = max(f.GoneAfter, 0)
+	case f.SlipsAfter > 0:
+		c.left, c.slips = f.SlipsAfter, true
 	}
 }
 
@@ -123,7 +133,7 @@ func (c *Card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 		return nil, err
 	}
 	if c.left == 0 {
-		c.Reset()
+		c.state = state{}
 		c.gone, c.left = true, -1
 	}
 	if c.gone {
@@ -173,7 +183,7 @@ func (c *Card) answer(raw []byte) apdu.Response {
 	if bad && c.opt.Faults.BareErrorsUncounted {
 		return status(r.SW)
 	}
-	sealed := sm.seal(plain, r, c.opt.Faults.NoStatusObject && !bad)
+	sealed := sm.seal(plain, r, c.opt.Faults.NoStatusObject && r.SW == apdu.Success)
 	if c.opt.Faults.ActiveAuthPlain && plain.INS == 0x88 {
 		return r
 	}
@@ -221,9 +231,12 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 	}
 	challenge := c.challenge
 	c.challenge, c.fileEnded = nil, false
-	if c.chainOpen && c.opt.Faults.ChainStaysOpen && cmd.INS != 0x86 {
+	if c.chainOpen && cmd.INS != 0x86 {
 		c.chainOpen = false
 		return status(apdu.LastCommandExpected)
+	}
+	if c.opt.Faults.LeUnwanted && cmd.Le != 0 && (cmd.INS == 0xA4 && cmd.P2 == 0x0C || cmd.INS == 0x22) {
+		return status(apdu.WrongLength)
 	}
 	switch cmd.INS {
 	case 0xA4:

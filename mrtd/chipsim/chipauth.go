@@ -53,6 +53,9 @@ func (c *Card) setChipAuth(cmd apdu.Command) apdu.Response {
 		case !ok:
 			return status(apdu.ReferenceNotFound)
 		}
+		if sw := c.opt.Faults.ChipAuthFirst; sw != 0 && key.KeyID == c.p.ChipAuth[0].Key.KeyID {
+			return status(sw)
+		}
 		return c.chipAuthenticate(chipAuthRun{key, access.TripleDES}, first.Value)
 	}
 	oid, err := ber.TLV{Tag: ber.OID, Value: first.Value}.OID()
@@ -67,6 +70,9 @@ func (c *Card) setChipAuth(cmd apdu.Command) apdu.Response {
 	key, ok := c.keyFor(runs, reference)
 	if !ok {
 		return status(apdu.ReferenceNotFound)
+	}
+	if sw := c.opt.Faults.ChipAuthFirst; sw != 0 && key.KeyID == c.p.ChipAuth[0].Key.KeyID {
+		return status(sw)
 	}
 	c.chipAuth = &chipAuthRun{key, cipher}
 	return status(apdu.Success)
@@ -120,6 +126,9 @@ func (c *Card) chipAuthenticate(run chipAuthRun, theirs []byte) apdu.Response {
 	secret, compressed, ok := run.key.agree(theirs)
 	if !ok {
 		return status(apdu.WrongData)
+	}
+	if c.opt.Faults.ChipAuthOldKeys {
+		return status(apdu.Success)
 	}
 	if c.opt.Faults.ChipAuthOtherKey {
 		secret = append(secret, "of another key"...)

@@ -7,8 +7,15 @@ type Faults struct {
 	// GoneAfter takes the chip out of the field once it has answered that many
 	// commands; 0 never, negative at once.
 	GoneAfter int
+	// SlipsAfter takes the chip out of the field once, as GoneAfter does; it is
+	// back when it is powered up next.
+	SlipsAfter int
 	// CardAccess, when set, is answered to every attempt to select or read EF.CardAccess.
 	CardAccess apdu.StatusWord
+	// CardAccessEmpty has an EF.CardAccess without a byte.
+	CardAccessEmpty bool
+	// Padding is how many zeros lie behind each file.
+	Padding int
 	// PACEFails answers 6300 to the last step of PACE whatever the token.
 	PACEFails bool
 	// LeRefused answers LeStatus to a READ BINARY that expects more than so
@@ -27,8 +34,14 @@ type Faults struct {
 	// ChipAuthOtherKey is a copy without the key of chip authentication: it says
 	// 9000 and goes on under keys of its own.
 	ChipAuthOtherKey bool
+	// ChipAuthOldKeys is a copy that says 9000 to chip authentication and goes on
+	// under the keys it had.
+	ChipAuthOldKeys bool
 	// ChipAuthRefused, when set, is answered to every attempt to start chip authentication.
 	ChipAuthRefused apdu.StatusWord
+	// ChipAuthFirst, when set, is answered to chip authentication with the first
+	// of the chip's keys.
+	ChipAuthFirst apdu.StatusWord
 	// ActiveAuthOtherKey is a copy without the key of active authentication: what
 	// it signs does not verify.
 	ActiveAuthOtherKey bool
@@ -55,6 +68,14 @@ type Faults struct {
 	// ActiveAuthSmaller gives the smaller of an RSA signature and its complement
 	// to the modulus (ISO/IEC 9796-2, B.4).
 	ActiveAuthSmaller bool
+	// MasterFileNoSFI answers 6A86 to a READ BINARY by short file identifier in
+	// the master file.
+	MasterFileNoSFI bool
+	// SelectAnswers gives file control information to every SELECT, asked for or not.
+	SelectAnswers bool
+	// LeUnwanted answers 6700 to a SELECT without file control information, and
+	// to MSE:Set AT, that expect an answer.
+	LeUnwanted bool
 	// MasterFile, when set, is answered to every SELECT of the master file,
 	// which is then current or not as it was.
 	MasterFile apdu.StatusWord
@@ -63,14 +84,32 @@ type Faults struct {
 	ApplicationWantsFCI bool
 	// PACERefused answers this to MSE:SET AT for the first variant listed.
 	PACERefused apdu.StatusWord
-	// ChainStaysOpen answers 6883 to the command that follows a PACE that broke off.
+	// PACENamed answers 6A87 to an MSE:SET AT that names no domain parameters.
+	PACENamed bool
+	// PACETries warns by 63Cx, at MSE:SET AT, that so many tries are left.
+	PACETries int
+	// PACEBreaks answers this to the second step of PACE, in the middle of its chain.
+	PACEBreaks apdu.StatusWord
+	// Proof is what the chip does to the chip authentication data at the end of
+	// PACE with chip authentication mapping.
+	Proof ProofFault
+	// ProofUnasked sends chip authentication data at the end of another mapping too.
+	ProofUnasked bool
+	// ChainStaysOpen answers 6883 to the command that follows a PACE that broke
+	// off in the middle of its chain.
 	ChainStaysOpen bool
 	// BACMissing answers 6A88 to EXTERNAL AUTHENTICATE, as a chip does that has
 	// GET CHALLENGE and no keys for BAC.
 	BACMissing bool
-	// OptionalFile, when set, is answered in the place of 6A82 for a data group
-	// that is not there.
+	// OptionalFile, when set, is answered in the place of 6A82 for a data group,
+	// EF.DIR or EF.ATR/INFO that is not there.
 	OptionalFile apdu.StatusWord
+	// Withheld is a data group that EF.COM and EF.SOD list and the chip does not
+	// give; 0 is none.
+	Withheld int
+	// PastEnd, when set, is answered to a READ BINARY for more bytes than the file
+	// has left, 256 and 65536 for all of them included.
+	PastEnd apdu.StatusWord
 	// ShortAnswers gives at most so many bytes to a READ BINARY, with 9000; 0 as asked.
 	ShortAnswers int
 	// EmptyAbove answers 9000 without data to a READ BINARY for more than so
@@ -89,9 +128,22 @@ type Faults struct {
 	EndlessAnswers bool
 	// Trickle answers READ BINARY with one byte at a time.
 	Trickle bool
-	// EndRefused answers 6282 and no data to a READ BINARY for more than the file
-	// has left.
-	EndRefused bool
 	// NoStatusObject leaves DO'99' out of protected successes.
 	NoStatusObject bool
+	// LongAnswers gives so many bytes more than READ BINARY asked for, zeros
+	// behind the file's end.
+	LongAnswers int
 }
+
+// ProofFault is a way to spoil the chip authentication data of PACE, DO'8A'
+// (Doc 9303-11, 4.4.3.5.1). The zero ProofFault spoils nothing.
+type ProofFault byte
+
+// The ways.
+const (
+	ProofMissing   ProofFault = iota + 1
+	ProofEmpty                // DO'8A' without a byte
+	ProofMalformed            // no whole blocks
+	ProofWrong                // of another key: a copy's
+	ProofMisplaced            // in DO'8B'
+)

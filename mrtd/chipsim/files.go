@@ -11,34 +11,42 @@ import (
 // selectFile is SELECT: the master file, the application by its identifier, an
 // elementary file of the current one by file identifier (Doc 9303-10, 3.6.1).
 func (c *Card) selectFile(cmd apdu.Command) apdu.Response {
+	r := status(c.selects(cmd))
+	if c.opt.Faults.SelectAnswers && r.SW == apdu.Success {
+		r.Data = ber.Encode(0x6F, ber.Encode(0x82, []byte{0x01}))
+	}
+	return r
+}
+
+func (c *Card) selects(cmd apdu.Command) apdu.StatusWord {
 	switch {
 	case cmd.P1 == 0x00 && (len(cmd.Data) == 0 || bytes.Equal(cmd.Data, []byte{0x3F, 0x00})):
 		if sw := c.opt.Faults.MasterFile; sw != 0 {
-			return status(sw)
+			return sw
 		}
 		c.inApplication, c.current = false, nil
-		return status(apdu.Success)
+		return apdu.Success
 	case cmd.P1 == 0x04:
 		if !bytes.Equal(cmd.Data, apdu.EMRTD()) {
-			return status(apdu.FileNotFound)
+			return apdu.FileNotFound
 		}
 		if c.opt.Faults.ApplicationWantsFCI && cmd.P2 == 0x0C {
-			return status(apdu.WrongP1P2)
+			return apdu.WrongP1P2
 		}
 		c.inApplication, c.current = true, nil
-		return status(apdu.Success)
+		return apdu.Success
 	case cmd.P1 == 0x02 || cmd.P1 == 0x00:
 		if len(cmd.Data) != 2 {
-			return status(apdu.WrongLength)
+			return apdu.WrongLength
 		}
 		f, known := c.byFID(uint16(cmd.Data[0])<<8 | uint16(cmd.Data[1]))
 		content, sw := c.find(f, known)
 		if sw == apdu.Success {
 			c.current, c.file = content, f
 		}
-		return status(sw)
+		return sw
 	}
-	return status(apdu.WrongP1P2)
+	return apdu.WrongP1P2
 }
 
 // find returns a file of the current directory, if the reader may see it.
@@ -53,14 +61,19 @@ func (c *Card) find(f lds.File, known bool) ([]byte, apdu.StatusWord) {
 	if !c.mayRead(f) {
 		return nil, apdu.SecurityStatus
 	}
+	faults := c.opt.Faults
 	content, ok := c.content(f)
-	if sw := c.opt.Faults.OptionalFile; !ok && f.Group > 0 && sw != 0 {
-		return nil, sw
+	ok = ok && (f.Group == 0 || f.Group != faults.Withheld)
+	if optional := f.Group > 0 || f == lds.EFDIR || f == lds.EFATRInfo; !ok && optional && faults.OptionalFile != 0 {
+		return nil, faults.OptionalFile
 	}
 	if !ok {
 		return nil, apdu.FileNotFound
 	}
-	return content, apdu.Success
+	if f == lds.EFCardAccess && faults.CardAccessEmpty {
+		return []byte{}, apdu.Success
+	}
+	return append(content[:len(content):len(content)], make([]byte, faults.Padding)...), apdu.Success
 }
 
 // readBinary is READ BINARY by short identifier or offset, and with the odd
@@ -90,7 +103,7 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 	case len(cmd.Data) > 0:
 		return status(apdu.WrongLength)
 	case cmd.P1&0x80 != 0:
-		if cmd.P1&0x60 != 0 || c.opt.Faults.NoSFI {
+		if cmd.P1&0x60 != 0 || c.opt.Faults.NoSFI || c.opt.Faults.MasterFileNoSFI && !c.inApplication {
 			return status(apdu.WrongP1P2)
 		}
 		f, known := c.bySFI(cmd.P1 & 0x1F)
@@ -114,14 +127,18 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 	}
 	le := cmd.Le
 	switch f := c.opt.Faults; {
-	case f.EndRefused && le > len(file)-offset:
-		return status(apdu.EndOfFile)
+	case f.PastEnd != 0 && !odd && le > len(file)-offset:
+		return status(f.PastEnd)
 	case f.EmptyAbove > 0 && le > f.EmptyAbove:
 		return status(apdu.Success)
 	case f.Trickle && !odd:
 		return part(file[offset:offset+1], 256, odd)
 	case f.ShortAnswers > 0 && le > f.ShortAnswers && len(file)-offset > f.ShortAnswers:
 		return part(file[offset:offset+f.ShortAnswers], 256, odd)
+	}
+	if n := c.opt.Faults.LongAnswers; n > 0 && !odd {
+		rest := append(append([]byte(nil), file[offset:]...), make([]byte, le+n)...)
+		return apdu.Response{Data: rest[:le+n], SW: apdu.Success}
 	}
 	c.fileEnded = le >= len(file)-offset
 	return part(file[offset:], le, odd)

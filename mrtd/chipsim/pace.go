@@ -74,10 +74,16 @@ func (c *Card) setTemplate(cmd apdu.Command) apdu.Response {
 	if sw != apdu.Success {
 		return status(sw)
 	}
+	if sw := c.opt.Faults.PACERefused; sw != 0 && v == c.p.PACE[0] {
+		return status(sw)
+	}
 	if !run.setUp(v, c.p.CAM) {
 		return status(apdu.WrongData)
 	}
 	c.pace = run
+	if n := c.opt.Faults.PACETries; n > 0 {
+		return status(0x63C0 | apdu.StatusWord(min(n, 15)))
+	}
 	return status(apdu.Success)
 }
 
@@ -93,6 +99,8 @@ func (c *Card) variant(oid string, asked int) (PACE, apdu.StatusWord) {
 	switch {
 	case len(of) == 0:
 		return PACE{}, apdu.WrongData
+	case asked < 0 && c.opt.Faults.PACENamed:
+		return PACE{}, wrongLc
 	case asked < 0 && len(of) == 1:
 		return of[0], apdu.Success
 	}
@@ -135,8 +143,15 @@ func (run *paceRun) setUp(v PACE, static []ChipKey) bool {
 	return run.mapping != chipAuthentication || run.static != nil
 }
 
-// generalAuthenticate is one of PACE's four steps, in order; any fault ends the run.
+// generalAuthenticate is one of PACE's four steps, in order; any fault ends the
+// run. Some chips then still wait for the last command of its chain.
 func (c *Card) generalAuthenticate(cmd apdu.Command) apdu.Response {
+	r := c.paceStep(cmd)
+	c.chainOpen = c.opt.Faults.ChainStaysOpen && cmd.CLA&0x10 != 0 && r.SW != apdu.Success
+	return r
+}
+
+func (c *Card) paceStep(cmd apdu.Command) apdu.Response {
 	run := c.pace
 	c.pace = nil
 	if run == nil || c.sm != nil {
@@ -153,6 +168,9 @@ func (c *Card) generalAuthenticate(cmd apdu.Command) apdu.Response {
 	}
 	if cmd.Le == 0 {
 		return status(apdu.WrongLength)
+	}
+	if sw := c.opt.Faults.PACEBreaks; sw != 0 && run.step == 1 {
+		return status(sw)
 	}
 	wrapper, err := ber.Parse(cmd.Data, 0x7C)
 	if err != nil {
@@ -235,7 +253,9 @@ func (run *paceRun) authenticate(objects []ber.TLV, c *Card) ([]byte, apdu.Statu
 		out = append(out, ber.Encode(ber.Tag(0x87+i), []byte(reference))...)
 	}
 	if run.mapping == chipAuthentication {
-		out = append(out, ber.Encode(0x8A, run.proof())...)
+		out = append(out, run.proofObject(c.opt.Faults.Proof)...)
+	} else if c.opt.Faults.ProofUnasked {
+		out = append(out, ber.Encode(0x8A, run.suite.Encrypt(make([]byte, run.suite.Cipher().BlockSize()), make([]byte, 48)))...)
 	}
 	return out, apdu.Success
 }
@@ -243,6 +263,23 @@ func (run *paceRun) authenticate(objects []ber.TLV, c *Card) ([]byte, apdu.Statu
 // token is the MAC over the public key data object of a key (4.4.3.4).
 func (run *paceRun) token(key []byte) []byte {
 	return run.suite.Token(ber.Encode(0x7F49, ber.EncodeOID(run.oid), ber.Encode(run.agreement.tag(), key)))
+}
+
+// proofObject is the proof as it is sent, spoiled or not.
+func (run *paceRun) proofObject(spoiled ProofFault) []byte {
+	switch spoiled {
+	case ProofMissing:
+		return nil
+	case ProofEmpty:
+		return ber.Encode(0x8A)
+	case ProofMalformed:
+		return ber.Encode(0x8A, run.proof()[1:])
+	case ProofWrong:
+		run.mapPrivate = new(big.Int).Add(run.mapPrivate, big.NewInt(1))
+	case ProofMisplaced:
+		return ber.Encode(0x8B, run.proof())
+	}
+	return ber.Encode(0x8A, run.proof())
 }
 
 // proof is the encrypted chip authentication data: the mapping's private key

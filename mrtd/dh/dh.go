@@ -28,7 +28,7 @@ type Group struct {
 // has 2048 bits, and arithmetic time grows with the cube.
 const (
 	minBits      = 1024
-	maxBits      = 4096
+	maxBits      = 3072
 	minOrderBits = 160
 )
 
@@ -62,7 +62,7 @@ func Explicit(p, g, q *big.Int) (*Group, error) {
 			return nil, errors.New("dh: explicit generator does not have the stated order")
 		}
 	}
-	if !p.ProbablyPrime(1) || q != nil && !q.ProbablyPrime(1) {
+	if !p.ProbablyPrime(0) || q != nil && !q.ProbablyPrime(0) { // Baillie and PSW; no composite is known that passes
 		return nil, errors.New("dh: explicit parameters without a prime modulus and a prime order")
 	}
 	return group, nil

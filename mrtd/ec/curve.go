@@ -50,8 +50,8 @@ const maxBits = 640
 
 // Explicit makes a curve of parameters a document spells out. They are
 // recognized as a named curve where they are one; others are checked only as
-// far as costs little (P and N probably prime, non-singular, G on the curve,
-// N within Hasse's bound), because a chain to a trusted CSCA must vouch for them.
+// far as costs little (P and N probably prime, non-singular, G on the curve, N
+// within Hasse's bound and of a kind that bears secrets), because a chain to a trusted CSCA must vouch for them.
 func Explicit(p, a, b, gx, gy, n *big.Int, h int) (*Curve, error) {
 	if p.Sign() <= 0 || p.BitLen() < 160 || p.BitLen() > maxBits || n.BitLen() > maxBits || n.Sign() <= 0 {
 		return nil, fmt.Errorf("ec: field of %d bits and order of %d are outside 160 to %d", p.BitLen(), n.BitLen(), maxBits)
@@ -79,10 +79,27 @@ func Explicit(p, a, b, gx, gy, n *big.Int, h int) (*Curve, error) {
 	if h < 1 || gap.Mul(gap, gap).Cmp(new(big.Int).Lsh(p, 2)) > 0 {
 		return nil, errors.New("ec: explicit order and cofactor do not fit the field")
 	}
+	if easy(p, n) {
+		return nil, errors.New("ec: explicit parameters of a curve whose logarithms are easy")
+	}
 	if !c.Contains(c.G) || !c.ScalarMult(c.G, n).Infinity() {
 		return nil, errors.New("ec: explicit generator does not have the stated order")
 	}
 	return c, nil
+}
+
+// easy tells curves on which logarithms are those of an addition, as many points
+// as the field has elements, or of a field that is small beside the curve (BSI
+// TR-03111, 4.1.3: the order is not P, and divides no P^k-1 for k up to 20).
+func easy(p, n *big.Int) bool {
+	power := new(big.Int).Mod(p, n)
+	for range 20 {
+		if power.Sign() == 0 || power.Cmp(one) == 0 {
+			return true
+		}
+		power.Mod(power.Mul(power, p), n)
+	}
+	return false
 }
 
 func mod(x, p *big.Int) *big.Int { return new(big.Int).Mod(x, p) }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"math/big"
+	"strings"
 	"testing"
 )
 
@@ -115,6 +116,34 @@ func TestVerifyAgreesWithCryptoECDSA(t *testing.T) {
 	}
 	if !ByName("P-384").Verify(Point{key.X, key.Y}, digest[:], r, s) {
 		t.Error("signature by crypto/ecdsa refused")
+	}
+}
+
+// A curve with as many points as its field has elements, and one whose
+// logarithms are those of a field of twice its bits.
+func TestExplicitParametersOfEasyCurves(t *testing.T) {
+	for name, c := range map[string]struct {
+		p, a, b, x, y, n string
+		h                int
+	}{
+		"anomalous": {
+			"b00000000000000000000000000002f9c000000000000000000000000003383d", "297829cbc14e5e0a72f05397829cbcc861f58d0fac687d6343eb1a1f58d1bcf9",
+			"90fac687d6343eb1a1f58d0fac687fd6c14e5e0a72f05397829cbc14e5e34e24", "4",
+			"7b44bb88e37438115d98dceda9ef9f5a88e523772e4973f40448e2990f41a3b1", "b00000000000000000000000000002f9c000000000000000000000000003383d", 1,
+		},
+		"supersingular": {
+			"1000000000000000000000000000000000000000000000000000000000005c71b", "1", "0", "9",
+			"2e7747715d4d93590d71e3a793c20a27a23db80ede9e9030e1a98a9ae53378c1", "40000000000000000000000000000000000000000000000000000000000171c7", 4,
+		},
+	} {
+		if _, err := Explicit(hex(c.p), hex(c.a), hex(c.b), hex(c.x), hex(c.y), hex(c.n), c.h); err == nil || !strings.Contains(err.Error(), "easy") {
+			t.Errorf("%s: got %v, want it refused", name, err)
+		}
+	}
+	for _, c := range curves() {
+		if easy(c.P, c.N) {
+			t.Errorf("%s is taken for an easy curve", c.Name)
+		}
 	}
 }
 

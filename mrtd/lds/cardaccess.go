@@ -37,7 +37,7 @@ type SecurityInfos struct {
 	// did not parse, as they came.
 	Unknown []SecurityInfo
 
-	groups int // Diffie-Hellman groups met that are spelled out
+	groups []spelledOut // Diffie-Hellman groups met
 }
 
 // SecurityInfo is one info as it came.

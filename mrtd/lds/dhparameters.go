@@ -1,6 +1,7 @@
 package lds
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/big"
@@ -14,10 +15,17 @@ const (
 	oidDHPublicNumber = "1.2.840.10046.2.1"    // dhpublicnumber, ANSI X9.42: p, g, q
 	oidDHKeyAgreement = "1.2.840.113549.1.3.1" // dhKeyAgreement, PKCS #3: p, g, length of the exponent
 
-	// A group spelled out takes tens of milliseconds to be checked: the two
-	// protocols and the keys of a document share one or two.
-	maxGroups = 8
+	// A group spelled out takes up to tenths of a second to be checked: the two
+	// protocols and the keys of a document share one or two, each checked once.
+	maxGroups = 2
 )
+
+// spelledOut is a group by its parameters, or why they are none.
+type spelledOut struct {
+	raw   []byte
+	group *dh.Group
+	err   error
+}
 
 // groupOf reads an AlgorithmIdentifier (9.5): a standardized number or explicit
 // parameters. A nil group without error is an algorithm that is no
@@ -41,12 +49,27 @@ func (s *SecurityInfos) groupOf(t ber.TLV) (*dh.Group, error) {
 		}
 		return dh.ByParameterID(id), nil
 	case oid == oidDHPublicNumber || oid == oidDHKeyAgreement:
-		if s.groups++; s.groups > maxGroups {
-			return nil, errors.New("security info: more groups are spelled out than any document has")
-		}
-		return explicitGroup(parts[1])
+		return s.explicitGroup(parts[1])
 	}
 	return nil, nil
+}
+
+// explicitGroup is the function explicitGroup for parameters not met before.
+func (s *SecurityInfos) explicitGroup(t ber.TLV) (*dh.Group, error) {
+	for _, had := range s.groups {
+		if bytes.Equal(had.raw, t.Raw) {
+			return had.group, had.err
+		}
+	}
+	if len(s.groups) == maxGroups {
+		return nil, errors.New("security info: more groups are spelled out than any document has")
+	}
+	group, err := explicitGroup(t)
+	if err == nil && group.Name != "" { // of a table: it cost nothing
+		return group, nil
+	}
+	s.groups = append(s.groups, spelledOut{t.Raw, group, err})
+	return group, err
 }
 
 // explicitGroup reads DomainParameters of X9.42 or DHParameter of PKCS #3. The

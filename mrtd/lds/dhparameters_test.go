@@ -60,9 +60,14 @@ func TestParseDiffieHellmanInfos(t *testing.T) {
 
 func TestGroupsSpelledOutAreBounded(t *testing.T) {
 	g := dh.ByParameterID(0)
-	info := ber.Encode(ber.Sequence, ber.EncodeOID(oidPACE+".1"), x942(g), ber.EncodeInt(big.NewInt(32)))
-	infos, err := ParseSecurityInfos(ber.Encode(ber.Set, bytes.Repeat(info, maxGroups+2)))
-	if err != nil || len(infos.Domains) != maxGroups || len(infos.Unknown) != 2 {
-		t.Errorf("got %d domains and %d unknown, %v; want %d and 2", len(infos.Domains), len(infos.Unknown), err, maxGroups)
+	var list []byte
+	for i := range maxGroups + 2 { // each twice: the second costs nothing
+		other := &dh.Group{P: g.P, G: g.Exp(g.G, big.NewInt(int64(i+2))), Q: g.Q}
+		info := ber.Encode(ber.Sequence, ber.EncodeOID(oidPACE+".1"), x942(other), ber.EncodeInt(big.NewInt(32)))
+		list = append(list, bytes.Repeat(info, 2)...)
+	}
+	infos, err := ParseSecurityInfos(ber.Encode(ber.Set, list))
+	if err != nil || len(infos.Domains) != 2*maxGroups || len(infos.Unknown) != 4 {
+		t.Errorf("got %d domains and %d unknown, %v; want %d and 4", len(infos.Domains), len(infos.Unknown), err, 2*maxGroups)
 	}
 }

@@ -172,7 +172,7 @@ func (r *Report) setParties(p authn.Result) {
 		r.CSCA = party(p.CSCA)
 	}
 	if !p.TrustDate.IsZero() {
-		r.Trust = &Trust{Date: p.TrustDate.UTC(), AgeHours: int64(p.TrustAge.Hours())}
+		r.Trust = &Trust{p.TrustDate.UTC(), int64(p.TrustAge.Hours()), p.CRLDate.UTC(), int64(p.CRLAge.Hours())}
 	}
 	if p.Signer != (authn.Party{}) {
 		r.Signer = party(p.Signer)

@@ -84,6 +84,7 @@ func (in *Input) documentOf(files map[lds.Path][]byte, at time.Time) {
 			in.Document.Type, in.Document.State, in.Document.Format = m.DocumentCode, mrz.Alpha3(m.Issuer), m.Layout.String()
 			in.Verdicts[DateOfExpiry] = expiry(m, at)
 			in.zone(m)
+			in.fullName(files[0x010B], m)
 		}
 	}
 	if dg2 := files[0x0102]; dg2 != nil {
@@ -134,6 +135,18 @@ func (in *Input) zone(m mrz.MRZ) {
 		in.Verdicts[digits[c.Field]] = v
 	}
 	delete(in.Verdicts, "")
+}
+
+// fullName holds DG11's name, in national characters, against DG1's. A
+// difference is a note: states transcribe by more rules than the standard's.
+func (in *Input) fullName(dg11 []byte, m mrz.MRZ) {
+	details, err := lds.ParseDG11(dg11)
+	if err != nil || details.Name == (lds.Name{}) {
+		return
+	}
+	if mrz.CompareName(details.Name.Primary, details.Name.Secondary, m) == mrz.NameDiffers {
+		in.Notes = append(in.Notes, authn.Note{Code: "full_name_differs", Subject: "DG11"})
+	}
 }
 
 func expiry(m mrz.MRZ, at time.Time) authn.Verdict {

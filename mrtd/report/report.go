@@ -124,10 +124,12 @@ type Party struct {
 	Algorithm string    `json:"algorithm"`
 }
 
-// Trust is how fresh the trust in the CSCA was.
+// Trust is how fresh what the chain rests on was.
 type Trust struct {
-	Date     time.Time `json:"date"`
-	AgeHours int64     `json:"age_hours"`
+	Date        time.Time `json:"date"` // of the list, or the import, that vouches for the CSCA
+	AgeHours    int64     `json:"age_hours"`
+	CRLDate     time.Time `json:"crl_date,omitzero"` // of its revocation list; absent where there is none
+	CRLAgeHours int64     `json:"crl_age_hours,omitempty"`
 }
 
 // JSON is the report as JSON, indented; the same report is the same bytes.

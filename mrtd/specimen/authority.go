@@ -23,6 +23,9 @@ type Profile struct {
 	DS      KeyKind
 	From    time.Time // start of both certificates; the CSCA's lasts 15 years, the signer's 10
 	Name    string    // of the CSCA; "" is "CSCA"
+	// Documents are the codes of the documents that the signer signs, as its
+	// certificate lists them (Doc 9303-12, 7.1.1.6); nil is "P", passports.
+	Documents []string
 }
 
 // DefaultProfile is Utopia with the keys most states use now, from a time.
@@ -61,7 +64,7 @@ func NewAuthority(p Profile, random io.Reader) (*Authority, error) {
 	if a.cscaDER, err = a.certify(certificate{subject: a.cscaName(), key: a.csca, years: 15, ca: true}); err != nil {
 		return nil, fmt.Errorf("cannot make the CSCA's certificate: %w", err)
 	}
-	if a.dsDER, err = a.certify(certificate{subject: a.name("Document Signer"), key: a.ds, years: 10, documents: true}); err != nil {
+	if a.dsDER, err = a.certify(certificate{subject: a.name("Document Signer"), key: a.ds, years: 10, documents: true, types: p.Documents}); err != nil {
 		return nil, fmt.Errorf("cannot make the document signer's certificate: %w", err)
 	}
 	return a, nil

@@ -38,7 +38,11 @@ type Spec struct {
 	// A chip with any keeps DG3 and DG4 for terminals with the right to them.
 	CVCA [][]byte
 
+	// Version is that of the logical data structure: "" and "0107" are 1.7, "0108" is 1.8.
+	Version string
+
 	// How EF.SOD departs from what most issuers make.
+	Unversioned   bool   // it does not state the version, as those of 1.7 need not
 	WithoutSigner bool   // the signer's certificate is not carried
 	SignerByKeyID bool   // the signer is named by its key's identifier, not by issuer and serial
 	ContentType   string // "" is lds.SecurityObjectType; the first passports have 1.3.27.1.1.1
@@ -56,7 +60,7 @@ func (s Spec) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText writes String, so that no encoder prints the lines.
 func (s Spec) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// The versions EF.COM and EF.SOD state (Doc 9303-10, 4.6.1).
+// The versions EF.COM and EF.SOD state where nothing else is asked for (Doc 9303-10, 4.6.1).
 const (
 	ldsVersion     = "0107"
 	unicodeVersion = "040000"
@@ -106,8 +110,12 @@ func (a *Authority) issue(spec Spec) (chipsim.Passport, error) {
 		h.Write(groups[n])
 		hashes[n] = h.Sum(nil)
 	}
-	files[lds.EFCOM.Path()] = lds.EncodeCOM(lds.COM{LDSVersion: ldsVersion, UnicodeVersion: unicodeVersion, Groups: numbers})
-	object := lds.EncodeSecurityObject(hash, hashes, ldsVersion, unicodeVersion)
+	version := cmp.Or(spec.Version, ldsVersion)
+	files[lds.EFCOM.Path()] = lds.EncodeCOM(lds.COM{LDSVersion: version, UnicodeVersion: unicodeVersion, Groups: numbers})
+	if spec.Unversioned {
+		version = ""
+	}
+	object := lds.EncodeSecurityObject(hash, hashes, version, unicodeVersion)
 	signed, err := message{contentType: cmp.Or(spec.ContentType, lds.SecurityObjectType), content: object, key: a.ds, signer: a.dsDER,
 		at: spec.SignedAt, others: spec.Certificates, bare: spec.WithoutSigner, byKeyID: spec.SignerByKeyID}.sign()
 	if err != nil {

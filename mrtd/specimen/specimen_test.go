@@ -364,3 +364,38 @@ func TestLoadRefusesBadKeys(t *testing.T) {
 		}
 	}
 }
+
+// EF.SOD and EF.COM state the version asked for, EF.SOD none where it is not to,
+// and the signer's certificate the documents it signs.
+func TestVersionAndDocuments(t *testing.T) {
+	p := DefaultProfile(day)
+	p.Documents = []string{"I", "P"}
+	a, err := NewAuthority(p, Seed("versions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := trust.ParseCertificate(a.Signer())
+	if err != nil || !slices.Equal(signer.DocumentTypes, p.Documents) {
+		t.Errorf("the signer's documents: got %v, %v; want %v", signer.DocumentTypes, err, p.Documents)
+	}
+	for _, c := range []struct {
+		spec     Spec
+		com, sod string
+	}{
+		{Spec{}, "0107", "0107"}, {Spec{Unversioned: true}, "0107", ""}, {Spec{Version: "0108"}, "0108", "0108"},
+	} {
+		c.spec.Lines = utopia
+		issued, err := a.Issue(c.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		com, err := lds.ParseCOM(issued.Files[lds.EFCOM.Path()])
+		if err != nil || com.LDSVersion != c.com {
+			t.Errorf("EF.COM states %q, %v; want %q", com.LDSVersion, err, c.com)
+		}
+		sod, err := lds.ParseSOD(issued.Files[lds.EFSOD.Path()])
+		if err != nil || sod.LDSVersion != c.sod {
+			t.Errorf("EF.SOD states %q, %v; want %q", sod.LDSVersion, err, c.sod)
+		}
+	}
+}

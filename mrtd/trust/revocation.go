@@ -160,14 +160,21 @@ func (s *Store) Revoked(c *Certificate, at time.Time) Revocation {
 	return r
 }
 
-// covering are the lists of the certificate's own CSCA, or else those of its country.
+// covering are the lists of the certificate's own CSCA, or else those of its
+// country. The CSCA is known by its key too: some issuers write another form
+// of their own name into what they sign.
 func (s *Store) covering(c *Certificate) (lists []*heldCRL, byCountry bool) {
 	var others []*heldCRL
-	family := s.family(c.Issuer)
+	families := map[string]bool{s.family(c.Issuer): true}
+	for _, a := range s.byKey[string(c.AuthorityKeyID)] {
+		if a.Subject.Country == c.Issuer.Country {
+			families[s.family(a.Subject)] = true
+		}
+	}
 	for _, key := range sortedKeys(s.crls) {
 		h := s.crls[key]
 		switch {
-		case s.family(h.Issuer) == family, names(h.FormerIssuers, c.Issuer):
+		case families[s.family(h.Issuer)], names(h.FormerIssuers, c.Issuer):
 			lists = append(lists, h)
 		case h.Issuer.Country != "" && h.Issuer.Country == c.Issuer.Country:
 			others = append(others, h)

@@ -141,8 +141,24 @@ func TestListOfTheNewNameCoversTheOld(t *testing.T) {
 			t.Errorf("%s: got %+v, want revoked, by country: %v", name, r, c.byCountry)
 		}
 	}
+	// The key tells the CSCA where the name is written in another way.
+	impostor, err := old.Impostor(specimen.Seed("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := renamed(t, "other", "CSCA 9")
+	s := storeOf(t, old.CSCA(), other.CSCA())
+	addCRL(t, s, crl(t, old, 1, this, next))
+	addCRL(t, s, crl(t, other, 1, this, next, revoke(t, old.Signer(), begin)))
+	byKey := *parse(t, impostor.Signer())
+	if byKey.Issuer, err = trust.ParseName(ber.Encode(ber.Sequence, ber.Encode(ber.Set, ber.Encode(ber.Sequence, ber.EncodeOID("2.5.4.6"), ber.Encode(ber.PrintableString, []byte("UT")))))); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Revoked(&byKey, now); !r.Covered || r.Revoked || r.ByCountry {
+		t.Errorf("another form of the issuer's name: got %+v, want covered by its key's list", r)
+	}
 	// The list of its own CSCA goes before that of another of its country.
-	s := storeOf(t, old.CSCA(), next1.CSCA())
+	s = storeOf(t, old.CSCA(), next1.CSCA())
 	addCRL(t, s, revoking)
 	addCRL(t, s, crl(t, old, 1, this, next))
 	if r := s.Revoked(ds, now); !r.Covered || r.Revoked || r.ByCountry {

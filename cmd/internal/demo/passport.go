@@ -1,12 +1,15 @@
 package demo
 
 import (
+	"crypto"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"limen/cmd/internal/demo/faces"
+	"limen/hw/sim/pn532sim"
+	"limen/mrtd/access"
 	"limen/mrtd/chipsim"
 	"limen/mrtd/lds"
 	"limen/mrtd/mrz"
@@ -17,7 +20,7 @@ import (
 type issued struct {
 	printed []string
 	read    []string // what the MRZ reader makes of it
-	chip    *chipsim.Card
+	chip    pn532sim.Card
 }
 
 // authorities issue the travellers' documents: one that the gate trusts, and
@@ -42,7 +45,9 @@ func newAuthorities(now time.Time) (authorities, error) {
 // the commonest today, and signed some months ago.
 const (
 	paceAES256    = "0.4.0.127.0.7.2.2.4.2.4"
+	paceCAMAES256 = "0.4.0.127.0.7.2.2.4.6.4"
 	brainpoolP256 = 13
+	keyCurve      = "brainpoolP256r1"
 	monthsOld     = 23 // within the signer's first months, as real ones sign
 )
 
@@ -91,7 +96,14 @@ func (a authorities) issue(t Traveller) (issued, error) {
 	}
 	out.chip = chipsim.New(passport, chipsim.Options{Faults: chipsim.Faults{
 		GoneAfter: t.Wrong.LostAfter, PACEFails: t.Document.Access == BrokenPACE,
+		ChipAuthOtherKey: t.Wrong.Copied, ActiveAuthOtherKey: t.Wrong.Copied,
 	}})
+	switch {
+	case t.Wrong.SlipsAfter > 0:
+		out.chip = &slipping{Card: out.chip, left: t.Wrong.SlipsAfter}
+	case t.Wrong.PACEHidden:
+		out.chip = hidingPACE{out.chip}
+	}
 	return out, nil
 }
 
@@ -116,6 +128,14 @@ func (a authorities) make(by *specimen.Authority, t Traveller, fields mrz.Fields
 	spec := specimen.Spec{Lines: lines, Portrait: portrait, CAN: t.Document.CAN, BAC: true, SignedAt: a.now.AddDate(0, -monthsOld, 0)}
 	if t.Document.Access != BAC {
 		spec.PACE = []chipsim.PACE{{OID: paceAES256, ParameterID: brainpoolP256}}
+	}
+	switch t.Document.Proof {
+	case ChipAuthentication:
+		spec.ChipAuth = []specimen.ChipAuth{{Cipher: access.AES128, Curve: keyCurve, KeyID: -1}}
+	case ActiveAuthentication:
+		spec.ActiveAuth = &specimen.ActiveAuth{Curve: keyCurve, Hash: crypto.SHA256}
+	case Mapping:
+		spec.PACE = []chipsim.PACE{{OID: paceCAMAES256, ParameterID: brainpoolP256}}
 	}
 	passport, err := by.Issue(spec)
 	return passport, lines, err

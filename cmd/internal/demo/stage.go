@@ -168,6 +168,7 @@ func (s *Stage) writeConfig(uplink device.UplinkConfig) error {
 	c := device.Defaults()
 	c.Site, c.Device, c.Policy = site, gate, "utopia-egate"
 	c.AcceptDemoModels = true
+	c.Models = modelsAtHand(c.Models)
 	c.MRZReader = device.MRZReaderConfig{Port: s.mrzLine.Path, Protocol: "elyctis", Baud: 115200, Frame: "8N1"}
 	c.ChipReader = device.ChipReaderConfig{Kind: "pn532", Port: s.nfcLine.Path}
 	c.Camera.Source = s.camera.URL()

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"limen"
+	"limen/cmd/internal/demo/faces"
 	"limen/mrtd/mrz"
 )
 
@@ -31,6 +32,15 @@ const (
 	OnePerson Scene = ""
 	Nobody    Scene = "nobody"
 	TwoPeople Scene = "two_people"
+
+	Glasses    Scene = "glasses"     // drawn on the live face
+	DimLight   Scene = "dim_light"   // half the lamps are out
+	SlightTurn Scene = "slight_turn" // the head is turned by about ten degrees
+
+	// Attacks: another person holds up the holder's picture, which is digitally
+	// simulated (hw/sim/camera).
+	PrintHeld  Scene = "print"
+	ScreenHeld Scene = "screen"
 )
 
 // Document is the specimen: format, access protocols, and its holder.
@@ -45,8 +55,20 @@ type Document struct {
 	Sex         mrz.Sex
 	CAN         string // printed on the document, given to the appliance
 	Access      Access
+	Proof       Proof
 	JPEG2000    bool // the portrait's format; JPEG otherwise
 }
+
+// Proof is how the chip proves that it is no copy.
+type Proof string
+
+// The proofs.
+const (
+	ChipAuthentication   Proof = "" // as most passports of Europe
+	ActiveAuthentication Proof = "active"
+	Mapping              Proof = "mapping" // PACE with chip authentication mapping
+	NoProof              Proof = "none"
+)
 
 // Format is the document's size.
 type Format string
@@ -74,6 +96,9 @@ type Wrong struct {
 	UnknownSigner bool   // signed under a CSCA that nobody trusts
 	PrintedName   string // the printed MRZ names somebody else than the chip
 	LostAfter     int    // the chip leaves the field after so many commands
+	SlipsAfter    int    // … and is back at once
+	Copied        bool   // a copy of the chip: all its files, and not its key
+	PACEHidden    bool   // something between chip and reader says that there is no PACE
 	OnStopList    bool
 	ReportedLost  bool
 	Misread       bool // the MRZ reader takes a 0 for an O in the document number
@@ -95,11 +120,11 @@ func Travellers() []Traveller {
 		{Name: "passport by PACE", Face: "traveller-01", Expect: admit(),
 			Document: Document{Format: TD3, Number: "L898902C3", Surname: "ERIKSSON", Given: "ANNA MARIA", Sex: "F", Birth: "1974-08-12", Access: PACE}},
 		{Name: "passport by BAC", Face: "traveller-09", Expect: admit("pace_not_offered"),
-			Document: Document{Format: TD3, Number: "UT0000002", Surname: "SPECIMEN", Given: "TWO", Sex: "M", Birth: "1981-02-03", Access: BAC}},
+			Document: Document{Format: TD3, Number: "UT0000002", Surname: "SPECIMEN", Given: "TWO", Sex: "M", Birth: "1981-02-03", Access: BAC, Proof: ActiveAuthentication}},
 		{Name: "identity card by PACE with its card access number", Face: "traveller-04", Expect: admit(),
-			Document: Document{Format: TD1, Number: "UT0000003", Surname: "SPECIMEN", Given: "THREE", Sex: "F", Birth: "1990-03-14", CAN: "483927", Access: PACE}},
+			Document: Document{Format: TD1, Number: "UT0000003", Surname: "SPECIMEN", Given: "THREE", Sex: "F", Birth: "1990-03-14", CAN: "483927", Access: PACE, Proof: Mapping}},
 		{Name: "portrait in JPEG 2000", Face: "traveller-02", Expect: admit(),
-			Document: Document{Format: TD3, Number: "UT0000004", Surname: "SPECIMEN", Given: "FOUR", Sex: "F", Birth: "1968-04-25", Access: PACE, JPEG2000: true}},
+			Document: Document{Format: TD3, Number: "UT0000004", Surname: "SPECIMEN", Given: "FOUR", Sex: "F", Birth: "1968-04-25", Access: PACE, Proof: NoProof, JPEG2000: true}},
 		{Name: "smiling", Face: "traveller-03", Expect: admit(),
 			Document: Document{Format: TD3, Number: "UT0000005", Surname: "SPECIMEN", Given: "FIVE", Sex: "F", Birth: "1995-05-06", Access: PACE}},
 		{Name: "the first passport again", Face: "traveller-01", Expect: admit("seen_before"),
@@ -108,7 +133,28 @@ func Travellers() []Traveller {
 			Document: Document{Format: TD3, Number: "UT1028223", Surname: "SPECIMEN", Given: "SIX", Sex: "M", Birth: "1977-06-17", Access: PACE}},
 		{Name: "PACE fails, BAC opens", Face: "traveller-06", Expect: admit("pace_failed_bac_used"),
 			Document: Document{Format: TD3, Number: "UT0000007", Surname: "SPECIMEN", Given: "SEVEN", Sex: "F", Birth: "1986-07-28", Access: BrokenPACE}},
+		{Name: "document slipped while it was read", Face: "traveller-07", Wrong: Wrong{SlipsAfter: 16}, Expect: admit(),
+			Document: Document{Format: TD3, Number: "UT0000021", Surname: "SPECIMEN", Given: "TWENTY ONE", Sex: "M", Birth: "1980-09-12", Access: PACE}},
 
+		{Name: "with glasses that the portrait does not have", Face: "traveller-02", Live: Live{Scene: Glasses}, Expect: admit(),
+			Document: Document{Format: TD3, Number: "UT0000025", Surname: "SPECIMEN", Given: "TWENTY FIVE", Sex: "F", Birth: "1968-04-25", Access: PACE}},
+		{Name: "in dim light", Face: "traveller-07", Live: Live{Scene: DimLight}, Expect: admit(),
+			Document: Document{Format: TD3, Number: "UT0000026", Surname: "SPECIMEN", Given: "TWENTY SIX", Sex: "M", Birth: "1980-09-12", Access: PACE}},
+		{Name: "slightly turned", Face: "traveller-05", Live: Live{Scene: SlightTurn}, Expect: admit(),
+			Document: Document{Format: TD3, Number: "UT0000027", Surname: "SPECIMEN", Given: "TWENTY SEVEN", Sex: "F", Birth: "1988-10-13", Access: PACE}},
+
+		{Name: "holds up a print of the holder", Face: "traveller-09", Live: Live{Scene: PrintHeld}, Expect: refer("presentation_attack_suspected"),
+			Document: Document{Format: TD3, Number: "UT0000028", Surname: "SPECIMEN", Given: "TWENTY EIGHT", Sex: "M", Birth: "1983-09-30", Access: PACE}},
+		{Name: "holds up a screen that shows the holder", Face: "traveller-12", Live: Live{Scene: ScreenHeld}, Expect: refer("presentation_attack_suspected"),
+			Document: Document{Format: TD3, Number: "UT0000029", Surname: "SPECIMEN", Given: "TWENTY NINE", Sex: "M", Birth: "1984-04-07", Access: PACE}},
+		{Name: "the portrait is a morph", Face: faces.Morph, Live: Live{Face: faces.MorphedWith}, Expect: refer("morph_suspected"),
+			Document: Document{Format: TD3, Number: "UT0000030", Surname: "SPECIMEN", Given: "THIRTY", Sex: "M", Birth: "1978-01-04", Access: PACE}},
+		{Name: "copy of a chip", Face: "traveller-05", Wrong: Wrong{Copied: true}, Expect: refer("chip_authentication_failed"),
+			Document: Document{Format: TD3, Number: "UT0000022", Surname: "SPECIMEN", Given: "TWENTY TWO", Sex: "F", Birth: "1988-10-13", Access: PACE}},
+		{Name: "copy of an older chip", Face: "traveller-06", Wrong: Wrong{Copied: true}, Expect: refer("active_authentication_failed", "pace_not_offered"),
+			Document: Document{Format: TD3, Number: "UT0000023", Surname: "SPECIMEN", Given: "TWENTY THREE", Sex: "F", Birth: "1976-11-14", Access: BAC, Proof: ActiveAuthentication}},
+		{Name: "a device hides the safer way in", Face: "traveller-10", Wrong: Wrong{PACEHidden: true}, Expect: refer("pace_hidden:EF.CardAccess", "pace_not_offered"),
+			Document: Document{Format: TD3, Number: "UT0000024", Surname: "SPECIMEN", Given: "TWENTY FOUR", Sex: "M", Birth: "1985-12-15", Access: PACE}},
 		{Name: "dead chip", Face: "traveller-08", Wrong: Wrong{NoChip: true}, Expect: refer("chip_no_answer"),
 			Document: Document{Format: TD3, Number: "UT0000008", Surname: "SPECIMEN", Given: "EIGHT", Sex: "M", Birth: "1970-08-29", Access: PACE}},
 		{Name: "name changed in the chip", Face: "traveller-09", Wrong: Wrong{ChangedGroup: 1}, Expect: refer("dg_hash_mismatch:DG1"),

@@ -69,6 +69,7 @@ function showOutcome(view) {
   $("#shape").setAttribute("href", "#i-" + (outcome ? outcome.code : view.phase));
   put(word, outcome ? outcome.word : word.dataset[view.phase]);
   put(says, outcome ? outcome.main.says : view.phase === "running" ? view.step || says.dataset.running : says.dataset.idle);
+  put($("#guidance span:last-child"), view.guidance && view.guidance.says, $("#guidance"));
   put($("#next span:last-child"), outcome && outcome.main.next, $("#next"));
   put($("#by"), outcome && outcome.by);
   put($("#advice dd"), outcome && outcome.advice, $("#advice"));

@@ -1,10 +1,12 @@
 package camera
 
 import (
+	"cmp"
 	"fmt"
 	"image"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -17,6 +19,8 @@ type Renderer struct {
 	noise    []int8  // a long strip of Gaussian noise
 	gain     []int32 // light of each column in 1024ths
 	columns  []int32 // where each column looks in the still, 16.16
+	bulge    []int32 // how far each column of the nose's row looks aside, 16.16
+	lit      []image.Rectangle
 	row      []uint8 // one row before motion blur
 }
 
@@ -27,6 +31,7 @@ func NewRenderer(scene Scene, width, height int) (*Renderer, error) {
 	if width < 64 || height < 64 || width > 4096 || height > 4096 || width%2 != 0 || height%2 != 0 {
 		return nil, fmt.Errorf("camera: frame size %dx%d: want even numbers from 64 to 4096", width, height)
 	}
+	scene.People = slices.Clone(scene.People)
 	r := &Renderer{
 		scene:    scene,
 		backdrop: newBackdrop(width, height),
@@ -34,6 +39,7 @@ func NewRenderer(scene Scene, width, height int) (*Renderer, error) {
 		noise:    make([]int8, noiseLength+width),
 		gain:     make([]int32, width),
 		columns:  make([]int32, width),
+		bulge:    make([]int32, width),
 		row:      make([]uint8, width),
 	}
 	for i, p := range scene.People {
@@ -46,7 +52,9 @@ func NewRenderer(scene Scene, width, height int) (*Renderer, error) {
 		if !(p.Far >= 0 && p.Far <= 1 && p.Near >= 0 && p.Near <= 1) {
 			return nil, fmt.Errorf("camera: person %d: eyes %v to %v frame heights apart: want 0 to 1", i+1, p.Far, p.Near)
 		}
-		r.stills = append(r.stills, newStill(p.Still))
+		shown, eyes, lit := p.artefact(scene.Seed + uint64(i))
+		r.scene.People[i].Still, r.scene.People[i].Eyes = shown, eyes
+		r.stills, r.lit = append(r.stills, newStill(shown)), append(r.lit, lit)
 	}
 	random := rand.New(rand.NewPCG(scene.Seed, 0x6e6f697365))
 	for i := range r.noise {
@@ -65,14 +73,22 @@ func (r *Renderer) Frame(t time.Duration) *image.YCbCr {
 	for i, p := range r.scene.People {
 		if at := p.at(t, r.scene.Seed+uint64(i), b.Dx(), b.Dy()); at.visible {
 			r.draw(r.stills[i], p, at)
+			if p.Medium == Screen {
+				r.glow(p, r.lit[i], p.Eyes, at)
+			}
 		}
 	}
 	r.expose(t)
 	return r.frame
 }
 
+// The nose of a head: how far its tip stands out, how far below the eyes it
+// lies, and how wide and high it is, in distances between the eyes.
+const noseOut, noseBelow, noseWide, noseHigh = 0.40, 0.58, 0.26, 0.30
+
 // draw puts one person over the frame. The head's turn is a perspective squeeze
-// of the columns, its tilt a shear, which is a rotation for so small an angle.
+// of the columns and moves the nose before the face; its tilt is a shear, which
+// is a rotation for so small an angle.
 func (r *Renderer) draw(s *still, p Person, at pose) {
 	b := r.frame.Bounds()
 	origin := p.Still.Bounds().Min
@@ -90,6 +106,10 @@ func (r *Renderer) draw(s *still, p Person, at pose) {
 		// A turned head is narrower, and its nearer half wider than the other.
 		u := middleX + apart*across/math.Cos(at.yaw)*(1+0.22*math.Sin(at.yaw)*across/(1+across*across))
 		r.columns[x] = int32(u * scale * 65536)
+		r.bulge[x] = 0
+		if p.Medium == Flesh && math.Abs(across) < 1 {
+			r.bulge[x] = int32(noseOut * math.Sin(at.yaw) * apart * math.Exp(-across*across/(noseWide*noseWide)) * scale * 65536)
+		}
 		if u >= -apart/2 && u < float64(s.width)+apart/2 {
 			left, right = min(left, x), max(right, x+1)
 		}
@@ -98,7 +118,9 @@ func (r *Renderer) draw(s *still, p Person, at pose) {
 	for y := range b.Dy() {
 		v := int32((middleY + (float64(y)-at.y)*step) * scale * 65536)
 		lean := int32((float64(y) - at.y)) * roll
-		r.drawLuma(l, y, left, right, int(at.x), v, lean, roll)
+		below := ((float64(y)-at.y)/at.eyes - noseBelow) / noseHigh
+		nose := int32(256 * math.Exp(-below*below))
+		r.drawLuma(l, y, left, right, int(at.x), v, lean, roll, nose)
 		if at.blur > 1 {
 			r.blur(y, left, right, at.blur)
 		}
@@ -108,12 +130,12 @@ func (r *Renderer) draw(s *still, p Person, at pose) {
 	}
 }
 
-func (r *Renderer) drawLuma(l level, y, left, right, middle int, v, lean, roll int32) {
+func (r *Renderer) drawLuma(l level, y, left, right, middle int, v, lean, roll, nose int32) {
 	out := r.frame.Y[y*r.frame.YStride:]
 	v -= int32(left-middle) * roll
 	lastU, lastV := int32(l.width-1)<<16, int32(l.height-1)<<16
 	for x := left; x < right; x, v = x+1, v-roll {
-		u := r.columns[x] + lean
+		u := r.columns[x] + lean - r.bulge[x]>>8*nose
 		w := min(v, lastV-1) // the body goes on below the still
 		if u < 0 || u >= lastU || w < 0 {
 			continue
@@ -171,8 +193,9 @@ func (r *Renderer) expose(t time.Duration) {
 	since := t.Seconds()
 	level := 1 + 0.05*math.Sin(2*math.Pi*(0.17*since+random.Float64()))
 	tilt := 0.09 * math.Sin(2*math.Pi*(0.11*since+random.Float64()))
+	light := cmp.Or(r.scene.Light, 1)
 	for x := range r.gain {
-		r.gain[x] = int32(1024 * (level + tilt*(2*float64(x)/float64(b.Dx())-1)))
+		r.gain[x] = int32(1024 * light * (level + tilt*(2*float64(x)/float64(b.Dx())-1)))
 	}
 	random = rand.New(rand.NewPCG(r.scene.Seed, uint64(t)))
 	for y := range b.Dy() {

@@ -13,6 +13,7 @@ import (
 type Scene struct {
 	People []Person
 	Seed   uint64
+	Light  float64 // of the booth's lamps: 1 is full, and so is 0; 0.5 half
 }
 
 // Person walks up to the camera and stays.
@@ -30,8 +31,14 @@ type Person struct {
 	Delay, Approach time.Duration
 	// Far and Near are the distances between the eyes at the start and at the end
 	// of the walk, in frame heights; zero means 1/8 (60 pixels of 480) and 0.22 (the
-	// whole head still in the picture).
+	// whole head still in the picture), or 0.155 where a sheet shows the person.
 	Far, Near float64
+	// Medium is what shows the person: nothing, or an artefact of Still.
+	Medium Medium
+	Sheet  float64 // the artefact's size against the usual, 1 when 0
+	// Turn is how far the person looks aside while they sway, in radians;
+	// positive is to the picture's right.
+	Turn float64
 }
 
 // pose is how one person stands at one moment, in pixels of the frame.
@@ -73,8 +80,12 @@ func (p Person) stand(since float64, seed uint64, width, height int) pose {
 	if far == 0 {
 		far = 1.0 / 8
 	}
-	if near == 0 {
+	switch {
+	case near != 0:
+	case p.Medium == Flesh:
 		near = 0.22
+	default:
+		near = 0.155 // so that all of a sheet is in the picture, as a hand holds it to be seen
 	}
 	part := 1.0
 	if walk > 0 {
@@ -87,11 +98,15 @@ func (p Person) stand(since float64, seed uint64, width, height int) pose {
 	stride := 1 - part // walking bobs, standing only sways
 
 	h := float64(height)
-	return pose{
+	now := pose{
 		x:    float64(width)*(0.5+p.Aside) + eyes*h*(0.05*wave(0.31)+0.16*stride*wave(0.9)),
 		y:    h*(0.40+0.06*(1-part)) + eyes*h*(0.02*wave(0.43)+0.08*stride*wave(1.9)),
 		eyes: eyes * h,
-		yaw:  0.10*wave(0.27) + 0.05*wave(0.61),
+		yaw:  p.Turn + 0.10*wave(0.27) + 0.05*wave(0.61),
 		roll: 0.022*wave(0.37) + 0.015*stride*wave(0.95),
 	}
+	if p.Medium != Flesh {
+		return now.hold(since, phase)
+	}
+	return now
 }

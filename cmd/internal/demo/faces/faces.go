@@ -24,6 +24,13 @@ var files embed.FS
 // JPEG2000 is the one whose portrait is also encoded as JPEG 2000.
 const JPEG2000 = "traveller-02"
 
+// Morph is a portrait mixed from two travellers' mixtures, set into the hair
+// and neck of the second, and MorphedWith is the first of them.
+const (
+	Morph       = "morph-01"
+	MorphedWith = "traveller-10"
+)
+
 // Names lists the travellers, "traveller-01" and on, in order.
 func Names() []string {
 	entries, err := files.ReadDir(".")
@@ -32,7 +39,7 @@ func Names() []string {
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".portrait.jpg"); ok {
+		if name, ok := strings.CutSuffix(e.Name(), ".portrait.jpg"); ok && name != Morph {
 			names = append(names, name)
 		}
 	}

@@ -69,6 +69,9 @@ func TestCreditsNameThreePeopleOfOneTravellerOnly(t *testing.T) {
 	for _, row := range rows[1:] {
 		traveller, _, _ := strings.Cut(row[0], ".")
 		credited[row[0]] = true
+		if traveller == Morph { // of two travellers' people, which is what it is
+			continue
+		}
 		people := strings.Fields(row[1])
 		if len(people) < 3 {
 			t.Errorf("%s is mixed from %d people, want at least 3", row[0], len(people))
@@ -84,5 +87,43 @@ func TestCreditsNameThreePeopleOfOneTravellerOnly(t *testing.T) {
 		if !credited[name+".portrait"] || !credited[name+".live"] {
 			t.Errorf("%s is not credited", name)
 		}
+	}
+}
+
+// Glasses change the face about the eyes and nothing else, and never the original.
+func TestGlassesAreDrawnOnACopy(t *testing.T) {
+	live, err := Live("traveller-02")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := bytes.Clone(live.Pix)
+	with := WithGlasses(live)
+	if !bytes.Equal(live.Pix, before) {
+		t.Error("the live picture itself was drawn on")
+	}
+	changed := 0
+	for y := range 720 {
+		for x := range 720 {
+			if with.NRGBAAt(x, y) != live.NRGBAAt(x, y) {
+				changed++
+				if y < 280 || y > 420 {
+					t.Fatalf("(%d, %d) changed, want the eyes' rows alone", x, y)
+				}
+			}
+		}
+	}
+	if changed < 1500 {
+		t.Errorf("%d pixels changed, want frames that are seen", changed)
+	}
+}
+
+func TestMorphIsAPortrait(t *testing.T) {
+	portrait, err := Portrait(Morph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := jpeg.DecodeConfig(bytes.NewReader(portrait))
+	if err != nil || config.Width != 413 || config.Height != 531 {
+		t.Errorf("got %dx%d (%v), want 413x531", config.Width, config.Height, err)
 	}
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"limen/cmd/internal/attacks"
+	"limen/cmd/internal/cli"
+	"limen/device"
+)
+
+type faceAttacks struct {
+	Rounds  int  `help:"Rounds of 24 presentations a species." default:"2"`
+	Without bool `help:"Leave installed networks out: motion and spectrum alone."`
+	JSON    bool `name:"json" help:"Print the report as JSON."`
+}
+
+// Run measures presentation attack detection on simulated presentations.
+func (c *faceAttacks) Run(con *cli.Console) error {
+	engine, _, closeEngine, err := device.OpenEngine(device.Defaults().Models, 0.001)
+	if err != nil {
+		return err
+	}
+	defer closeEngine()
+	network, name, closeNetwork := device.OpenSpoof(device.Defaults().Models)
+	defer closeNetwork()
+	if c.Without {
+		network, name = nil, "none"
+	}
+	report, err := attacks.Run(con, engine, network, name, max(c.Rounds, 1), nil)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return con.PrintJSON(report)
+	}
+	con.Printf("presentation attacks, digitally simulated; networks: %s\n", report.Networks)
+	for _, s := range append(report.Attacks, report.BonaFide) {
+		word := "APCER"
+		if s.Name == report.BonaFide.Name {
+			word = "BPCER"
+		}
+		con.Printf("%-10s %s %-36s not classified %s  %s\n", s.Name, word, s.Error, s.NonResponse, by(s.By))
+	}
+	return nil
+}
+
+func by(cues map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(cues)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, cues[name]))
+	}
+	return strings.Join(parts, ", ")
+}
