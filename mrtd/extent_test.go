@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"limen/internal/repotest"
 	"limen/mrtd/ber"
 	"limen/mrtd/lds"
 )
@@ -21,7 +22,15 @@ func FuzzEnding(f *testing.F) {
 		}
 		var e ending
 		for n := min(step, len(data)); ; n = min(n+step, len(data)) {
-			total, whole, err := extent(lds.EFSOD, data[:n], &e)
+			var total int
+			var whole bool
+			var err error
+			next := e
+			repotest.Bounded(t, n, func() {
+				next = e
+				total, whole, err = extent(lds.EFSOD, data[:n], &next)
+			})
+			e = next
 			want, _, werr := ber.Next(data[:n])
 			switch {
 			case whole && (werr != nil || total != len(want.Raw)):
