@@ -114,7 +114,7 @@ func (c *Centre) open() (err error) {
 	if c.signer, c.key, err = receiptKey(c.cfg.Dir); err != nil {
 		return err
 	}
-	if c.records, err = openRecords(c.cfg.Dir); err != nil {
+	if c.records, err = CreateRecords(c.cfg.Dir); err != nil {
 		return err
 	}
 	// Nobody is connected yet, whatever was noted when the centre stopped.

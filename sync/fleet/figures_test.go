@@ -74,7 +74,7 @@ func (q *quick) batch(b *testing.B, n int, body []byte) []byte {
 func BenchmarkIngest(b *testing.B) {
 	for _, shape := range []struct{ devices, entries int }{{1, 1}, {1, 64}, {32, 1}, {32, 16}} {
 		b.Run(fmt.Sprintf("%d_devices_%d_entries", shape.devices, shape.entries), func(b *testing.B) {
-			c := newBare(b)
+			c := newBare(b, inSQLite)
 			body := c.record(7)
 			var devices []*quick
 			for k := range shape.devices {

@@ -228,7 +228,7 @@ func (s *site) settled(d *device) {
 // exactlyOnce compares the database with the journal, entry by entry.
 func (s *site) exactlyOnce(d *device) {
 	s.t.Helper()
-	rows, err := s.records.read.Query("SELECT number, body FROM entries WHERE device = ? ORDER BY number", d.name)
+	rows, err := s.records.read.Query("SELECT number, body FROM entries WHERE device = $1 ORDER BY number", d.name)
 	if err != nil {
 		s.t.Fatal(err)
 	}
