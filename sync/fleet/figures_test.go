@@ -150,7 +150,7 @@ func BenchmarkBrokerMemory(b *testing.B) {
 	}
 	heap, resident := memory(b)
 	for first := true; b.Loop(); first = false {
-		broker, err := startBroker(b.TempDir(), "127.0.0.1:0", config, "secret", s.config().withDefaults().Log)
+		broker, err := startBroker(b.TempDir(), "127.0.0.1:0", config, "secret", nil, s.config().withDefaults().Log)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -22,7 +22,7 @@ type bare struct {
 
 func newBare(t testing.TB, at place) *bare {
 	t.Helper()
-	signer, public, err := receiptKey(t.TempDir())
+	signer, public, err := receiptKey(filepath.Join(t.TempDir(), "receipt.key"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func (u *Uplink) open(ctx context.Context) (conn, secured net.Conn, err error) {
 		conn.Close()
 		return nil, nil, fmt.Errorf("no TLS with the broker at %s: %w", u.opts.Broker, err)
 	}
-	return conn, &bounded{Conn: t}, nil
+	return conn, Bound(t, maxPacket), nil
 }
 
 func (l *line) options(secured net.Conn, will []byte) *mqtt.ClientOptions {
