@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, beCentre(os.Args[1], os.Args[2], Files{os.Args[3], os.Args[4]}, os.Args[5]))
 		os.Exit(1)
 	}
+	if config := os.Getenv(asNode); config != "" {
+		fmt.Fprintln(os.Stderr, beNode(config))
+		os.Exit(1)
+	}
 	code := m.Run()
 	if postgres.server != nil {
 		postgres.server.Stop()

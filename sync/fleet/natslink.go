@@ -22,6 +22,9 @@ const (
 	streamAge    = time.Hour // by then the device has sent it again
 	perSubject   = 8         // batches, or statuses, of one device; it has one under way
 	consumerName = "ingest"
+	// A cluster that is choosing a leader answers nobody, and what it was asked
+	// is lost.
+	askPatience = 2 * time.Second
 )
 
 // natsLink takes from a JetStream stream: that of the broker in this process,
@@ -62,7 +65,7 @@ func dialNATS(q Queue, secured *tls.Config, log *slog.Logger) (*natsLink, error)
 // consumer makes the stream and its durable consumer, where others have not.
 // It is a work queue: the workers of one cluster share it.
 func (l *natsLink) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, stop := context.WithTimeout(ctx, brokerStart)
+	ctx, stop := context.WithTimeout(ctx, askPatience)
 	defer stop()
 	js, err := jetstream.New(l.conn)
 	if err != nil {
