@@ -113,38 +113,26 @@ func (n *node) await() {
 func (s *site) mosquitto() string {
 	s.t.Helper()
 	addr := freeAddress(s.t)
-	acl := filepath.Join(s.dir, "acl")
-	if err := os.WriteFile(acl, []byte(mosquittoACL), 0o644); err != nil {
+	centre := filepath.Join(repotest.Root(s.t), "firmware-config", "centre")
+	config, err := os.ReadFile(filepath.Join(centre, "mosquitto.conf"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	acl, err := os.ReadFile(filepath.Join(centre, "mosquitto.acl"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	own := filepath.Join(s.dir, "mosquitto.acl") // its owner must be the broker's
+	if err := os.WriteFile(own, acl, 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 	_, port, _ := strings.Cut(addr, ":")
-	repotest.Mosquitto(s.t, fmt.Sprintf(mosquittoConfig, port, s.authority.CAPath(), s.server.Certificate, s.server.Key, acl))
+	repotest.Mosquitto(s.t, strings.NewReplacer(
+		"listener 8883", "user root\nlistener "+port+" 127.0.0.1",
+		"/etc/limen-fleet/ca.pem", s.authority.CAPath(), "/etc/limen-fleet/server.pem", s.server.Certificate,
+		"/etc/limen-fleet/server.key", s.server.Key, "/etc/limen-fleet/mosquitto.acl", own).Replace(string(config)))
 	return addr
 }
-
-const mosquittoConfig = `per_listener_settings false
-listener %s 127.0.0.1
-cafile %s
-certfile %s
-keyfile %s
-require_certificate true
-use_identity_as_username true
-use_username_as_clientid false
-allow_anonymous false
-acl_file %s
-message_size_limit 787456
-persistence false
-user root
-`
-
-const mosquittoACL = `pattern write limen/v1/%u/entries
-pattern write limen/v1/%u/status
-pattern read limen/v1/%u/receipt
-user centre.worker
-topic read limen/v1/+/entries
-topic read limen/v1/+/status
-topic write limen/v1/+/receipt
-`
 
 // worker starts an ingest worker on a broker and a database outside.
 func (s *site) worker(q Queue, database string) (*Centre, func() error) {

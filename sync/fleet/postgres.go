@@ -84,6 +84,11 @@ func (*postgresDB) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
 
+func (*postgresDB) restored(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, "SELECT setval('entries_sequence', greatest((SELECT coalesce(max(sequence), 0) FROM entries), 1))")
+	return err
+}
+
 // monthsAhead are the partitions made before entries need them.
 const monthsAhead = 3
 

@@ -39,6 +39,8 @@ type database interface {
 	snapshot() *sql.TxOptions
 	// ready makes room for entries that arrive at that time.
 	ready(ctx context.Context, db *sql.DB, at time.Time) error
+	// restored makes the order of arrival go on after rows that were given theirs.
+	restored(ctx context.Context, tx *sql.Tx) error
 }
 
 // OpenRecords opens the records of a centre's folder, or those of a database

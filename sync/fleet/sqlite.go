@@ -62,3 +62,6 @@ func (sqliteDB) snapshot() *sql.TxOptions { return nil }
 
 // ready has nothing to do: the table has no partitions.
 func (sqliteDB) ready(context.Context, *sql.DB, time.Time) error { return nil }
+
+// restored has nothing to do: the next row's number follows the greatest.
+func (sqliteDB) restored(context.Context, *sql.Tx) error { return nil }

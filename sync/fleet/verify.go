@@ -32,6 +32,10 @@ func (r *Records) Verify(ctx context.Context) ([]Verdict, error) {
 		return nil, fmt.Errorf("cannot read the records: %w", err)
 	}
 	defer tx.Rollback()
+	return verifyAll(ctx, tx)
+}
+
+func verifyAll(ctx context.Context, tx *sql.Tx) ([]Verdict, error) {
 	names, err := deviceNames(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the devices: %w", err)
