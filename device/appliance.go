@@ -36,6 +36,8 @@ type Parts struct {
 	Log        *slog.Logger     // nothing a document said goes there
 	// Finished, when set, is told of every inspection's end.
 	Finished func(limen.Finished)
+	// Changed, when set, is called when a device's state has changed; it must not block.
+	Changed func()
 }
 
 // Appliance is one gate or handheld. Make it with New, then Run it.
@@ -67,6 +69,9 @@ func New(cfg Config, parts Parts) *Appliance {
 	a := &Appliance{cfg: cfg, parts: parts, documents: make(chan limen.Presented, 1), closeFace: func() {}}
 	a.states = newBoard(parts.Now, func(s State) {
 		parts.Log.Info("device", "name", s.Name, "health", string(s.Health), "detail", s.Detail)
+		if parts.Changed != nil {
+			parts.Changed()
+		}
 	})
 	if cfg.ChipReader.Kind != "none" {
 		a.chips = newChipReader(a.states, a.parts.Log)

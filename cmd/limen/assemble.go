@@ -47,6 +47,8 @@ type assembly struct {
 	live      *liveview.Stream // nil without a camera
 	appliance *device.Appliance
 	metrics   *metrics
+	trust     *trust.Store
+	lookups   []limen.Lookup
 	listener  net.Listener
 	closers   []func() error
 }
@@ -82,10 +84,16 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err != nil {
 		return a, err
 	}
+	a.trust, a.lookups = store, lookups
 	observer := &lateObserver{log: log, outcomes: a.metrics.outcomes}
 	a.appliance = device.New(cfg, device.Parts{
 		Policy: policy, Trust: store, History: a.history, Pseudonyms: pseudonyms{a.keys}, Lookups: lookups,
 		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log,
+		Changed: func() {
+			if a.uplink != nil {
+				a.uplink.Tell()
+			}
+		},
 		Finished: func(f limen.Finished) {
 			a.metrics.finished(f)
 			if finished != nil {
@@ -222,7 +230,7 @@ func (a *assembly) openUplink() error {
 	a.uplink, err = uplink.New(uplink.Options{
 		Broker: strings.TrimPrefix(c.Broker, "tls://"), Device: a.cfg.Device, Outbox: a.outbox, Software: version, Log: a.log,
 		TLS:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
-		OnState: a.uplinkState,
+		OnState: a.uplinkState, Health: a.health,
 	})
 	return err
 }

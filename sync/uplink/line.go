@@ -108,7 +108,7 @@ func (l *line) options(secured net.Conn, will []byte) *mqtt.ClientOptions {
 		SetConnectRetry(false).
 		SetConnectTimeout(o.ConnectTimeout).
 		SetWriteTimeout(o.ReceiptTimeout).
-		SetKeepAlive(30*time.Second).
+		SetKeepAlive(o.KeepAlive).
 		SetPingTimeout(10*time.Second).
 		SetOrderMatters(false).
 		SetBinaryWill(wire.Topic(o.Device, wire.KindStatus), will, 1, true).
@@ -117,7 +117,37 @@ func (l *line) options(secured net.Conn, will []byte) *mqtt.ClientOptions {
 
 func (u *Uplink) status(s wire.State) ([]byte, error) {
 	o := u.opts
-	return wire.Status{Device: o.Device, Session: o.Session, State: s, Software: o.Software, Size: o.Outbox.Size()}.Encode()
+	said := wire.Status{Device: o.Device, Session: o.Session, State: s, Software: o.Software, Size: o.Outbox.Size()}
+	if s == wire.StateRunning && o.Health != nil {
+		h := o.Health()
+		said.Health = &h
+	}
+	return said.Encode()
+}
+
+// report sends the device's health now and then, until ctx ends or the line
+// is lost.
+func (l *line) report(ctx context.Context) {
+	if l.u.opts.Health == nil {
+		return
+	}
+	regularly := time.NewTicker(l.u.opts.HealthEvery)
+	defer regularly.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-regularly.C:
+		case <-l.u.tell:
+		}
+		said, err := l.u.status(wire.StateRunning)
+		if err == nil {
+			err = l.publish(wire.KindStatus, said, true)
+		}
+		if err != nil {
+			l.u.opts.Log.Warn("the device's health was not sent", "error", err)
+		}
+	}
 }
 
 // await waits for paho at most ConnectTimeout, and closes the connection

@@ -62,14 +62,19 @@ type Options struct {
 	// Software and Session go into the device's status; Session is fresh at
 	// each start of the appliance (default: random).
 	Software, Session string
-	ConnectTimeout    time.Duration // for dialing, TLS and MQTT each (10 s)
-	ReceiptTimeout    time.Duration // until a batch is sent again (15 s)
-	RefusedPause      time.Duration // until a refused batch is tried again (1 min)
-	BackoffMin        time.Duration // pause after a lost connection, doubling … (1 s)
-	BackoffMax        time.Duration // … up to this (1 min)
-	MaxEntries        int           // of one batch (64)
-	OnState           func(State)   // called with each change; must not block
-	Log               *slog.Logger
+	// Health, when set, says how the device is: at its birth, whenever Tell is
+	// called, and every HealthEvery. It must not block.
+	Health         func() wire.Health
+	HealthEvery    time.Duration // (1 min)
+	KeepAlive      time.Duration // a broker misses a dead device after 1.5 of it (6 s)
+	ConnectTimeout time.Duration // for dialing, TLS and MQTT each (10 s)
+	ReceiptTimeout time.Duration // until a batch is sent again (15 s)
+	RefusedPause   time.Duration // until a refused batch is tried again (1 min)
+	BackoffMin     time.Duration // pause after a lost connection, doubling … (1 s)
+	BackoffMax     time.Duration // … up to this (1 min)
+	MaxEntries     int           // of one batch (64)
+	OnState        func(State)   // called with each change; must not block
+	Log            *slog.Logger
 }
 
 // Uplink is one device's way to the centre.
@@ -79,6 +84,7 @@ type Uplink struct {
 
 	mu    sync.Mutex
 	state State
+	tell  chan struct{} // the device's health has changed
 }
 
 // New checks the options; nothing is dialed before Run.
@@ -105,6 +111,8 @@ func New(opts Options) (*Uplink, error) {
 		}
 	}
 	def(&opts.ConnectTimeout, 10*time.Second)
+	def(&opts.HealthEvery, time.Minute)
+	def(&opts.KeepAlive, 6*time.Second)
 	def(&opts.ReceiptTimeout, 15*time.Second)
 	def(&opts.RefusedPause, time.Minute)
 	def(&opts.BackoffMin, time.Second)
@@ -119,7 +127,7 @@ func New(opts Options) (*Uplink, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Uplink{opts: opts, brokers: brokers, state: State{Phase: Away, Since: time.Now()}}, nil
+	return &Uplink{opts: opts, brokers: brokers, state: State{Phase: Away, Since: time.Now()}, tell: make(chan struct{}, 1)}, nil
 }
 
 func isPort(s string) bool {
@@ -152,6 +160,14 @@ func (u *Uplink) State() State {
 	u.mu.Unlock()
 	s.Held, s.Behind = u.opts.Outbox.Position(), u.opts.Outbox.Behind()
 	return s
+}
+
+// Tell has the device's health sent soon; it never blocks.
+func (u *Uplink) Tell() {
+	select {
+	case u.tell <- struct{}{}:
+	default:
+	}
 }
 
 func (u *Uplink) enter(phase Phase, reason error) {
@@ -212,6 +228,9 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	defer cancel()
 	stop := context.AfterFunc(l.ctx, cancel) // Next waits on the journal, not on the line
 	defer stop()
+	var reporting sync.WaitGroup
+	reporting.Go(func() { l.report(ctx) })
+	defer func() { cancel(); reporting.Wait() }()
 	for silent, gaps := 0, 0; ; {
 		batch, err := u.opts.Outbox.Next(ctx, u.opts.MaxEntries)
 		if err != nil {

@@ -2,7 +2,7 @@
 // the topics and the payloads. wire.cddl is its schema.
 //
 //	limen/v1/<device>/entries   device → centre   Batch: journal entries, and the device's checkpoint over them
-//	limen/v1/<device>/status    device → centre   Status: retained birth, last will
+//	limen/v1/<device>/status    device → centre   Status: retained birth and health, last will
 //	limen/v1/<device>/receipt   centre → device   Answer: a signed receipt, or why there is none
 //
 // Payloads are deterministic CBOR (RFC 8949, 4.2.1), versioned and strictly
@@ -20,10 +20,12 @@ import (
 )
 
 // Versions of the payloads; a reader takes no other. Batches had none of the
-// device's word about erased entries in version 1.
+// device's word about erased entries in version 1. A status of version 1, which
+// had no health, is still read: a centre is updated before its devices.
 const (
-	Version      = 1 // statuses and answers
-	BatchVersion = 2
+	Version       = 1 // answers
+	BatchVersion  = 2
+	StatusVersion = 2
 )
 
 // Bounds. A message fits a broker's usual limit of 1 MiB.
@@ -123,15 +125,16 @@ const (
 	StateLost    State = "lost"
 )
 
-// Status is a device's birth, farewell or last will.
+// Status is a device's birth, its health since, farewell or last will.
 type Status struct {
-	Version  int    `cbor:"1,keyasint"`
-	Kind     Kind   `cbor:"2,keyasint"`
-	Device   string `cbor:"3,keyasint"`
-	Session  string `cbor:"4,keyasint"` // fresh at each start of the device: a will of an older session says nothing of this one
-	State    State  `cbor:"5,keyasint"`
-	Software string `cbor:"6,keyasint,omitempty"`
-	Size     uint64 `cbor:"7,keyasint,omitempty"` // entries in the journal
+	Version  int     `cbor:"1,keyasint"`
+	Kind     Kind    `cbor:"2,keyasint"`
+	Device   string  `cbor:"3,keyasint"`
+	Session  string  `cbor:"4,keyasint"` // fresh at each start of the device: a will of an older session says nothing of this one
+	State    State   `cbor:"5,keyasint"`
+	Software string  `cbor:"6,keyasint,omitempty"`
+	Size     uint64  `cbor:"7,keyasint,omitempty"` // entries in the journal
+	Health   *Health `cbor:"8,keyasint,omitempty"` // of a device that runs
 }
 
 // Refusal is why there is no receipt.
@@ -184,7 +187,7 @@ func (b Batch) Encode() ([]byte, error) {
 
 // Encode writes a status.
 func (s Status) Encode() ([]byte, error) {
-	s.Version, s.Kind = Version, KindStatus
+	s.Version, s.Kind = StatusVersion, KindStatus
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -268,7 +271,11 @@ func (b Batch) check() error {
 }
 
 func (s Status) check() error {
-	if err := checkHead(s.Version, Version, s.Kind, KindStatus, s.Device); err != nil {
+	want := StatusVersion
+	if s.Version == 1 && s.Health == nil {
+		want = 1
+	}
+	if err := checkHead(s.Version, want, s.Kind, KindStatus, s.Device); err != nil {
 		return err
 	}
 	if s.State != StateRunning && s.State != StateStopped && s.State != StateLost {
@@ -277,7 +284,7 @@ func (s Status) check() error {
 	if len(s.Session) == 0 || len(s.Session) > maxWord || len(s.Software) > maxWord {
 		return fmt.Errorf("status with a session of %d and a software of %d bytes; the limit is %d", len(s.Session), len(s.Software), maxWord)
 	}
-	return nil
+	return s.Health.check()
 }
 
 func (a Answer) check() error {
