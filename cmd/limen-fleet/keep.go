@@ -108,6 +108,10 @@ func (c *restoreCommand) Run(con *cli.Console) error {
 			fmt.Fprintf(con.Errors, "%s: %s\n", v.Device, v.Fault)
 		}
 	}
+	if s.Audit != nil && s.Audit.Fault != "" {
+		faults = true
+		fmt.Fprintf(con.Errors, "audit: line %d: %s\n", s.Audit.Bad, s.Audit.Fault)
+	}
 	switch {
 	case err != nil:
 		return cli.Exit(cli.ExitNo, fmt.Errorf("%w; --keep-faults restores it all the same", err))

@@ -52,12 +52,17 @@ type backupRows struct {
 type table struct{ name, columns, order string }
 
 // tables are all that the records consist of. (What entry_numbers holds
-// follows from the entries.)
+// follows from the entries, and sessions end with the centre.)
 var tables = []table{
-	{"devices", "name, public_key, enrolled, size, root, seen, state, session, software, refusal, detail, refused, rewritten, evidence", "name"},
+	{"devices", "name, public_key, enrolled, size, root, seen, state, session, software, refusal, detail, refused, rewritten, evidence, site, since, health, skew, journal, stored, tallied, last_check", "name"},
 	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
+	{"tally", "device, hour, site, what, code, count", "device, hour, site, what, code"},
+	{"alarms", "device, kind, opened, cleared, detail, answered, answered_by, note", "device, kind, opened"},
+	{"users", "name, roles, password, created, disabled, failures, locked", "name"},
+	{"audit", "number, at, name, roles, action, subject, reason, hash", "number"},
+	{"audit_head", "one, number, hash", "one"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }
@@ -68,6 +73,7 @@ type BackupSummary struct {
 	Rows    map[string]int64 `json:"rows"` // by table
 	SHA256  []byte           `json:"sha256"`
 	Verdict []Verdict        `json:"verdict,omitempty"` // of a restore
+	Audit   *AuditVerdict    `json:"audit,omitempty"`   // of a restore
 }
 
 // Backup writes the records as they are at one moment, while others may go on
@@ -162,7 +168,7 @@ func (t table) dump(ctx context.Context, tx *sql.Tx, w io.Writer) (count int64, 
 }
 
 // ErrFaults means that a backup's entries do not hold; the summary says which.
-var ErrFaults = errors.New("the backup's own entries do not hold, as the verdict says: nothing was restored")
+var ErrFaults = errors.New("the backup's own entries or its audit do not hold, as the verdict says: nothing was restored")
 
 // Restore fills empty records from a backup, of whichever database it was
 // made, in one transaction: a backup that is cut or changed, or whose entries
@@ -203,10 +209,18 @@ func (r *Records) Restore(ctx context.Context, from *os.File, keepFaults bool) (
 	if out.Verdict, err = verifyAll(ctx, tx); err != nil {
 		return out, err
 	}
+	audit, err := verifyAudit(ctx, tx, Access{})
+	if err != nil {
+		return out, err
+	}
+	out.Audit = &audit
 	for _, v := range out.Verdict {
 		if v.Fault != nil && !keepFaults {
 			return out, ErrFaults
 		}
+	}
+	if audit.Fault != "" && !keepFaults {
+		return out, ErrFaults
 	}
 	return out, tx.Commit()
 }

@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
@@ -47,7 +48,7 @@ const (
 	RoleWhole  Role = ""       // broker, ingest and page in one process
 	RoleBroker Role = "broker" // a node of a NATS cluster that knows the devices' certificates
 	RoleIngest Role = "ingest" // takes from a broker, stores, gives receipts
-	RoleAPI    Role = "api"    // the page
+	RoleAPI    Role = "api"    // the pages
 )
 
 // Queue is the broker that ingest takes from where it is another process: a
@@ -71,7 +72,12 @@ type Config struct {
 	Queue      Queue    // of the role ingest
 	Cluster    *Cluster // of the role broker
 	MQTT       string   // host:port devices dial; port 0 takes any
-	HTTP       string   // host:port of the page; empty for none
+	HTTP       string   // host:port of the pages; empty for none
+	// Pages are what HTTP serves: package desk makes them. HTTPCertificate and
+	// HTTPKey are PEM files; without them HTTP speaks no TLS.
+	Pages                    func(*Centre) (http.Handler, error)
+	HTTPCertificate, HTTPKey string
+	Metrics                  string // host:port of /metrics and /healthz, for those who run the centre; empty for none
 	// CA, Certificate and Key are PEM files: the authority that certifies
 	// devices, and the centre's own certificate.
 	CA, Certificate, Key string
@@ -102,7 +108,9 @@ type Centre struct {
 	key     string // verifier text
 	broker  *broker
 	link    link
-	page    net.Listener
+	page    *listener
+	watched *listener // for the metrics
+	metrics *metrics
 
 	closing sync.Once
 	closed  error
@@ -113,11 +121,16 @@ type Centre struct {
 func Open(cfg Config) (*Centre, error) {
 	cfg = cfg.withDefaults()
 	c := &Centre{cfg: cfg}
+	c.metrics = newMetrics(c)
 	open := map[Role]func() error{RoleWhole: c.openWhole, RoleBroker: c.openBroker, RoleIngest: c.openIngest, RoleAPI: c.openAPI}[cfg.Role]
 	if open == nil {
 		return nil, fmt.Errorf("there is no role %.40q: leave it out for one process, or name %s, %s or %s", cfg.Role, RoleBroker, RoleIngest, RoleAPI)
 	}
-	if err := open(); err != nil {
+	err := open()
+	if err == nil {
+		err = c.listenForMetrics()
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -135,7 +148,7 @@ func (c *Centre) openWhole() (err error) {
 		return err
 	}
 	// Nobody is connected yet, whatever was noted when the centre stopped.
-	if _, err := c.records.write.Exec("UPDATE devices SET state = 'lost' WHERE state = 'running'"); err != nil {
+	if _, err := c.records.write.Exec("UPDATE devices SET state = 'lost', since = $1 WHERE state = 'running'", c.cfg.Now().UnixMilli()); err != nil {
 		return err
 	}
 	for _, d := range c.cfg.Devices {
@@ -259,16 +272,6 @@ func (c *Centre) startBroker(secret string, cluster *Cluster) (err error) {
 	return err
 }
 
-func (c *Centre) listen() (err error) {
-	if c.cfg.HTTP == "" {
-		return nil
-	}
-	if c.page, err = net.Listen("tcp", c.cfg.HTTP); err != nil {
-		return fmt.Errorf("cannot listen for the page: %w", err)
-	}
-	return nil
-}
-
 // PrepareReceiptKey makes the receipt key of the centre in dir where there is
 // none, and returns the key devices verify receipts with.
 func PrepareReceiptKey(dir string) (string, error) {
@@ -329,6 +332,51 @@ func (c *Centre) HTTPAddr() string {
 	return c.page.Addr().String()
 }
 
+// MetricsAddr is where /metrics and /healthz are; empty where they are not.
+func (c *Centre) MetricsAddr() string {
+	if c.watched == nil {
+		return ""
+	}
+	return c.watched.Addr().String()
+}
+
+// Records is what the centre holds; nil for a broker alone.
+func (c *Centre) Records() *Records { return c.records }
+
+// Registry is where the centre's metrics are; pages add their own.
+func (c *Centre) Registry() *prometheus.Registry { return c.metrics.registry }
+
+// Config is what the centre was opened with.
+func (c *Centre) Config() Config { return c.cfg }
+
+// Devices adds to the records who is connected now.
+func (c *Centre) Devices(ctx context.Context) ([]DeviceView, error) {
+	devices, err := c.records.Devices(ctx)
+	c.connected(devices)
+	return devices, err
+}
+
+// Device does so for one.
+func (c *Centre) Device(ctx context.Context, name string) (DeviceView, error) {
+	d, err := c.records.Device(ctx, name)
+	one := []DeviceView{d}
+	c.connected(one)
+	return one[0], err
+}
+
+func (c *Centre) connected(devices []DeviceView) {
+	for k := range devices { // as each said last, or its will
+		devices[k].Connected = devices[k].State == stateConnected
+	}
+	if c.broker == nil {
+		return
+	}
+	connected := c.broker.connected()
+	for k := range devices {
+		devices[k].Connected = connected[devices[k].Name]
+	}
+}
+
 // ReceiptKey is the key devices verify receipts with, as note.NewVerifier
 // reads it.
 func (c *Centre) ReceiptKey() string { return c.key }
@@ -347,13 +395,18 @@ func (c *Centre) Enrol(name string, publicKey []byte) error {
 func (c *Centre) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var served error
-	var serving sync.WaitGroup
-	if c.page != nil {
-		serving.Go(func() {
-			defer stop()
-			served = c.serve(ctx)
-		})
+	var beside sync.WaitGroup
+	ended := make(chan error, 2)
+	for _, l := range []*listener{c.page, c.watched} {
+		if l != nil {
+			beside.Go(func() {
+				defer stop()
+				ended <- l.serve(ctx)
+			})
+		}
+	}
+	if c.records != nil {
+		beside.Go(func() { c.look(ctx) })
 	}
 	var err error
 	if c.link != nil {
@@ -362,16 +415,23 @@ func (c *Centre) Run(ctx context.Context) error {
 		<-ctx.Done()
 	}
 	stop()
-	serving.Wait()
-	return errors.Join(err, served, c.Close())
+	beside.Wait()
+	close(ended)
+	for served := range ended {
+		err = errors.Join(err, served)
+	}
+	return errors.Join(err, c.Close())
 }
 
 // Close ends a centre that is not run.
 func (c *Centre) Close() error {
 	c.closing.Do(func() {
 		var errs []error
-		if c.page != nil {
-			if err := c.page.Close(); !errors.Is(err, net.ErrClosed) {
+		for _, l := range []*listener{c.page, c.watched} {
+			if l == nil {
+				continue
+			}
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
 			}
 		}
@@ -393,17 +453,6 @@ func (c *Centre) Close() error {
 }
 
 func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
-
-// serve answers for the page until ctx ends.
-func (c *Centre) serve(ctx context.Context) error {
-	s := &http.Server{Handler: c.pages(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	ended := context.AfterFunc(ctx, func() { s.Close() })
-	defer ended()
-	if err := s.Serve(c.page); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("the page stopped: %w", err)
-	}
-	return nil
-}
 
 // deviceOf takes a subject apart.
 func deviceOf(subject string) (string, wire.Kind, error) {

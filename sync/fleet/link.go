@@ -108,10 +108,13 @@ func (c *Centre) settleGroup(ctx context.Context, group []delivery) error {
 	for k, d := range group {
 		messages[k] = d.message
 	}
+	began := time.Now()
 	answers, err := c.records.take(ctx, messages, c.signer)
 	if err != nil {
+		c.metrics.failed.Inc()
 		return err
 	}
+	c.metrics.stored(answers, time.Since(began))
 	if c.cfg.committed != nil {
 		if err := c.cfg.committed(); err != nil {
 			return nil

@@ -33,6 +33,8 @@ type Stage struct {
 	Dir    string        // everything lies here; a fresh temporary folder
 	Config device.Config // of the appliance, as written to Dir/limen.yaml
 	Centre *fleet.Centre
+	// Password signs User in at the centre's pages.
+	Password string
 	// StopCentre takes the centre away, broker and database, until StartCentre.
 	StopCentre func()
 
