@@ -108,7 +108,7 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 			c.HTTP, c.Pages, c.HTTPCertificate = "127.0.0.1:0", func(*Centre) (http.Handler, error) { return nil, nil }, "/nowhere"
 		}, "cannot use the pages' certificate"},
 		"metrics": {func(c *Config) { c.Metrics = "256.0.0.1:1" }, "cannot listen for the metrics"},
-		"device":       {func(c *Config) { c.Devices = []Enrolled{{"gate-1", nil}} }, "an Ed25519 public key has 32"},
+		"device":  {func(c *Config) { c.Devices = []Enrolled{{"gate-1", nil}} }, "an Ed25519 public key has 32"},
 	} {
 		cfg := s.config()
 		cfg.Dir = t.TempDir()
