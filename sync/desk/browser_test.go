@@ -81,14 +81,25 @@ func do(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	}
 }
 
-// becomes waits until a JavaScript expression is true on the page.
+// becomes waits until a JavaScript expression is true on the page, also over
+// the loading of another page.
 func becomes(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	var ok bool
-	if err := chromedp.Run(ctx, chromedp.Poll(expression, &ok, chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
-		var text string
-		_ = chromedp.Run(ctx, chromedp.Evaluate(`document.body.innerText`, &text))
-		t.Fatalf("page never came to %s: %v\npage says:\n%s", expression, err, text)
+	look := time.NewTicker(30 * time.Millisecond)
+	defer look.Stop()
+	for limit := time.After(patience); ; {
+		var ok bool
+		err := chromedp.Run(ctx, chromedp.Evaluate("Boolean("+expression+")", &ok))
+		if ok {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-limit:
+			var text string
+			_ = chromedp.Run(ctx, chromedp.Evaluate(`document.body.innerText`, &text))
+			t.Fatalf("page never came to %s: %v\npage says:\n%s", expression, err, text)
+		}
 	}
 }
 

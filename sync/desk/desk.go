@@ -166,7 +166,8 @@ type view struct {
 	Person fleet.Person
 	CSRF   string // for its forms
 	Alarms int    // that nobody has acknowledged
-	Live   bool   // it is fetched anew when something changes
+	Live   bool   // it is fetched anew when something changes …
+	Seen   string // … from this
 	Now    limen.Moment
 	OIDC   bool
 	Data   any
@@ -183,6 +184,12 @@ func (d *Desk) show(w http.ResponseWriter, r *http.Request, v visit, status int,
 		}
 		for _, n := range unanswered {
 			page.Alarms += n
+		}
+	}
+	if page.Live {
+		var err error
+		if page.Seen, err = d.glance.at(r.Context(), d); err != nil {
+			return err
 		}
 	}
 	var b bytes.Buffer

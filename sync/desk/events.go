@@ -38,13 +38,8 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	tick := time.NewTicker(glanceEvery)
 	defer tick.Stop()
-	last, sent := "", time.Now()
-	for send("hello"); ; {
-		select {
-		case <-r.Context().Done():
-			return nil
-		case <-tick.C:
-		}
+	last, sent := r.FormValue("seen"), time.Now() // what the page was made of
+	for alive := send("hello"); alive; {
 		if _, err := d.records.Session(r.Context(), v.token, false, d.now()); err != nil {
 			send("ended")
 			return nil
@@ -53,14 +48,17 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request, v visit) error {
 		if err != nil {
 			return nil // the browser asks again
 		}
-		if seen == last && time.Since(sent) < refreshEvery {
-			continue
+		if seen != last || time.Since(sent) >= refreshEvery {
+			alive = send("changed")
+			last, sent = seen, time.Now()
 		}
-		if last != "" && !send("changed") {
+		select {
+		case <-r.Context().Done():
 			return nil
+		case <-tick.C:
 		}
-		last, sent = seen, time.Now()
 	}
+	return nil
 }
 
 // glance is a fingerprint of what pages show, made once for all who watch.

@@ -129,9 +129,9 @@ func action(code string) string {
 
 func bytesOf(n uint64) string {
 	switch {
-	case n >= 10<<30:
+	case n >= 2<<30:
 		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 10<<20:
+	case n >= 2<<20:
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
 	return fmt.Sprintf("%d KiB", n>>10)

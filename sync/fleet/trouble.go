@@ -116,7 +116,7 @@ func (d DeviceView) worn(now time.Time) (out []Trouble) {
 		}
 	}
 	if len(away) > 0 {
-		out = append(out, Trouble{Kind: TroublePart, Detail: "away: " + strings.Join(away, ", ")})
+		out = append(out, Trouble{Kind: TroublePart, Detail: strings.Join(away, ", ")})
 	}
 	if t := d.Health.TrustList; t > 0 && now.Sub(time.UnixMilli(t)) > oldTrustList {
 		out = append(out, Trouble{Kind: TroubleTrustList, Detail: fmt.Sprintf("its newest trust list is %d days old", int(now.Sub(time.UnixMilli(t)).Hours()/24))})

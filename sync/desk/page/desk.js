@@ -38,7 +38,7 @@
     if (again) { again = false; refresh(); }
   };
 
-  const source = new EventSource("/events");
+  const source = new EventSource("/events?seen=" + main.dataset.live);
   source.onopen = () => { stale.hidden = true; };
   source.onmessage = (event) => {
     if (event.data === "ended") { source.close(); location.reload(); }
