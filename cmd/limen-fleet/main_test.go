@@ -70,15 +70,15 @@ func TestEnrolThenAsk(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var verdicts []fleet.Verdict
+	var found verified
 	code, text, _ = command(t, "verify", "--json", "--dir", dir)
-	if err := json.Unmarshal([]byte(text), &verdicts); code != 1 || err != nil || verdicts[0].Fault != nil || verdicts[1].Fault == nil {
+	if err := json.Unmarshal([]byte(text), &found); code != 1 || err != nil || found.Devices[0].Fault != nil || found.Devices[1].Fault == nil {
 		t.Errorf("verify of tampered records: got %d, %s, %v; want 1 and the fault of gate-2", code, text, err)
 	}
 	if code, text, _ := command(t, "verify", "--dir", dir); code != 1 || !strings.Contains(text, "gate-2: entry 0, leaf: the entry is missing") {
 		t.Errorf("verify of tampered records: got %d, %s", code, text)
 	}
-	if code, text, _ := command(t, "history", "0123abcd", "--dir", dir); code != 1 || text != "0 entries\n" {
+	if code, text, _ := command(t, "history", "0123abcd", "--reason", "case 2026-17", "--dir", dir); code != 1 || text != "0 entries\n" {
 		t.Errorf("history of an unknown document: got %d, %s; want 1", code, text)
 	}
 }
@@ -95,7 +95,11 @@ func TestExitCodes(t *testing.T) {
 		{2, []string{"enrol", "gate-1", "--key", "abc", "--out", dir, "--dir", dir}, "--key is no base64 of 32 bytes"},
 		{2, []string{"enrol", "Gate 1", "--key", publicKey(1), "--out", dir, "--dir", dir}, "device name"},
 		{2, []string{"enrol", "gate-1", "--dir", dir}, "missing flags"},
-		{2, []string{"history", "abc", "--dir", dir}, "8 to 64 hex digits"},
+		{2, []string{"history", "abc", "--reason", "case 2026-17", "--dir", dir}, "8 to 64 hex digits"},
+		{2, []string{"history", "abcd0123", "--dir", dir}, "missing flags: --reason"},
+		{2, []string{"history", "abcd0123", "--reason", "x", "--dir", dir}, "--reason says why you ask"},
+		{2, []string{"verify", "--audit", "7", "--dir", dir}, "NUMBER:HASH"},
+		{2, []string{"users", "add", "ana", "--role", "king", "--dir", dir}, "there is no role \"king\""},
 		{2, []string{"serve", "--ca", "x", "--dir", dir}, "belong together"},
 		{3, []string{"devices", "--dir", dir}, "no centre has worked in"},
 		{3, []string{"verify", "--json", "--dir", dir}, "no centre has worked in"},

@@ -388,8 +388,14 @@ func (d *day) outputs() map[string][]byte {
 		out[name] = []byte(stdout + stderr)
 	}
 	centre := "http://" + d.stage.Centre.HTTPAddr()
+	signedIn, err := d.browser.PostForm(centre+"/sign-in", url.Values{"name": {demo.User}, "password": {d.stage.Password}})
+	if err != nil || signedIn.Request.URL.Path != "/" {
+		d.t.Fatalf("signing in at the centre: %v, %v", signedIn, err)
+	}
+	signedIn.Body.Close()
 	for name, address := range map[string]string{
-		"metrics": d.metrics, "centre's page": centre + "/", "centre's devices": centre + "/api/devices", "centre's checks": centre + "/api/checks",
+		"metrics": d.metrics, "centre's page": centre + "/", "centre's devices": centre + "/api/devices", "centre's figures": centre + "/figures",
+		"centre's alarms": centre + "/alarms", "centre's audit": centre + "/audit", "a gate at the centre": centre + "/devices/gate-1",
 		"officer's first page": d.address + "/", // without its events it knows nobody
 	} {
 		b, err := fetch(d.ctx, d.browser, address)
