@@ -79,7 +79,9 @@ func TestBackupAndRestore(t *testing.T) {
 					t.Fatal(err)
 				}
 				is, err := r.Checks(t.Context(), 1000)
-				if err != nil || len(is) != 300 || !slices.EqualFunc(was, is, func(a, b CheckView) bool { return a.Index == b.Index && a.Received == b.Received && a.Document == b.Document }) {
+				if err != nil || len(is) != 300 || !slices.EqualFunc(was, is, func(a, b CheckView) bool {
+					return a.Index == b.Index && a.Received == b.Received && a.Document == b.Document
+				}) {
 					t.Errorf("the restored checks are %d, %v, or others", len(is), err)
 				}
 				b.records = r
