@@ -75,8 +75,7 @@ type step struct {
 	lots       *rand.Rand
 }
 
-func always(*run) bool     { return true }
-func (r *run) whole() bool { return !r.split }
+func always(*run) bool { return true }
 
 // faults are all there is.
 var faults = []fault{
@@ -269,24 +268,21 @@ func (r *run) tend() (err error) {
 			return fmt.Errorf("the centre: %w", err)
 		}
 	}
-	for tries := 0; r.agent == nil || r.agent.Ended(); tries++ {
-		if r.agent != nil && r.agent.Said() != "" {
-			r.note("appliance: %s", lastLine(r.agent.Said()))
-			if tries > 5 {
-				return fmt.Errorf("the appliance: %s", lastLine(r.agent.Said()))
-			}
-		}
-		r.agent.kill()
-		r.lives++
-		c := agentConfig{Store: r.store, Broker: r.cable.Addr(), CA: r.authority.CAPath(), Files: r.device, ReceiptKey: r.receiptKey,
-			Name: deviceName, Seed: r.seed, Life: r.lives, Appending: !r.calm}
-		if r.agent, err = startChild("agent", c, r.hear); err != nil {
-			return err
-		}
-		if r.calm {
-			fmt.Fprintln(r.agent.input)
-		}
-		break
+	if r.agent != nil && !r.agent.Ended() {
+		return nil
+	}
+	if r.agent != nil && r.agent.Said() != "" {
+		r.note("appliance: %s", lastLine(r.agent.Said()))
+	}
+	r.agent.kill()
+	r.lives++
+	c := agentConfig{Store: r.store, Broker: r.cable.Addr(), CA: r.authority.CAPath(), Files: r.device, ReceiptKey: r.receiptKey,
+		Name: deviceName, Seed: r.seed, Life: r.lives, Appending: !r.calm}
+	if r.agent, err = startChild("agent", c, r.hear); err != nil {
+		return err
+	}
+	if r.calm {
+		fmt.Fprintln(r.agent.input)
 	}
 	return nil
 }
