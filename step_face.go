@@ -14,12 +14,14 @@ import (
 // liveFace is what the camera saw.
 type liveFace struct {
 	checks
-	face  LiveFace
-	spent time.Duration
+	face    LiveFace
+	quality *Quality
+	spent   time.Duration
 }
 
 func (f liveFace) addTo(e *Evidence) {
 	f.checks.addTo(e)
+	e.addQuality(f.quality)
 	e.Spent.Face = SpanOf(f.spent)
 }
 
@@ -48,6 +50,7 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	}
 	if best := face.Best(); best != nil {
 		in.observe(Event{Step: StepFace, Live: best})
+		out.quality = in.measured(StepFace, PictureLive, face)
 	}
 	if why := face.Reasons(); len(why) > 0 {
 		face.Close()
@@ -83,6 +86,12 @@ type portrait struct {
 	image     image.Image
 	described image.Image // image as the camera compares it
 	forget    func()      // erases the description; nil without one
+	quality   *Quality
+}
+
+func (p portrait) addTo(e *Evidence) {
+	p.checks.addTo(e)
+	e.addQuality(p.quality)
 }
 
 // earlyPortrait is DG2's portrait being decoded while other files travel:
@@ -147,6 +156,7 @@ func (in *Inspection) decodePortrait(ctx context.Context, sod, dg2 []byte) portr
 	out.described = out.image
 	if camera, ok := in.Camera.(PortraitDescriber); ok && vouched {
 		out.described, out.forget = camera.Describe(ctx, out.image)
+		out.quality = in.measured(StepMatch, PicturePortrait, out.described)
 	}
 	return out
 }

@@ -76,7 +76,7 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 		sample.Release()
 		return nil, cameraAway(s.Reason)
 	}
-	live := &liveFace{camera: f, sample: sample, best: sample.Image(), tell: limits.Guide, presentation: watch.Judge()}
+	live := &liveFace{camera: f, sample: sample, best: sample.Image(), quality: components(sample.Components()), tell: limits.Guide, presentation: watch.Judge()}
 	if deadline, ok := ctx.Deadline(); ok {
 		live.left = deadline.Sub(began) - time.Since(began)
 	}
@@ -105,6 +105,7 @@ type liveFace struct {
 	camera  *faceCamera
 	sample  matcher.Sample
 	best    image.Image
+	quality []limen.Component // of best
 	reasons []limen.Reason
 	tell    func(matcher.Guidance)
 	left    time.Duration // of the time for looking, for a comparison that is not clear
@@ -116,12 +117,25 @@ func (l *liveFace) Best() image.Image       { return l.best }
 func (l *liveFace) Reasons() []limen.Reason { return l.reasons }
 func (l *liveFace) Close()                  { l.sample.Release() }
 
+// Quality implements limen.Measured.
+func (l *liveFace) Quality() []limen.Component { return l.quality }
+
+// components are measured ones as records hold them.
+func components(measured []matcher.Measured) []limen.Component {
+	var out []limen.Component
+	for _, m := range measured {
+		out = append(out, limen.Component{Name: string(m.Component), Value: m.Value, Low: m.Low()})
+	}
+	return out
+}
+
 // described is a portrait with the template of its largest face, or why there
 // is none. The template is biometric data.
 type described struct {
 	image.Image
 	template matcher.Template
 	model    string // whose template it is
+	quality  []limen.Component
 	err      error
 }
 
@@ -131,23 +145,28 @@ func (*described) Format(f fmt.State, _ rune) { io.WriteString(f, "[portrait red
 // LogValue redacts.
 func (*described) LogValue() slog.Value { return slog.StringValue("[portrait redacted]") }
 
+// Quality implements limen.Measured.
+func (d *described) Quality() []limen.Component { return d.quality }
+
 // Describe implements limen.PortraitDescriber.
 func (f *faceCamera) Describe(_ context.Context, img image.Image) (image.Image, func()) {
 	d := &described{Image: img, model: f.model.name, err: f.broken}
 	if f.broken == nil {
-		d.template, d.err = f.describe(img)
+		d.template, d.quality, d.err = f.describe(img)
 	}
 	return d, func() { clear(d.template) }
 }
 
-// describe is the template of a portrait's largest face.
-func (f *faceCamera) describe(img image.Image) (matcher.Template, error) {
+// describe is the template of a portrait's largest face, and the portrait's
+// quality, which is measured whether or not it can be compared.
+func (f *faceCamera) describe(img image.Image) (matcher.Template, []limen.Component, error) {
 	faces, err := f.engine.Detect(img)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	unable := func(code limen.ReasonCode, why string) (matcher.Template, error) {
-		return nil, &limen.Unable{Reason: limen.Reason{Code: code}, Err: errors.New(why)}
+	quality := components(matcher.Components(img, faces))
+	unable := func(code limen.ReasonCode, why string) (matcher.Template, []limen.Component, error) {
+		return nil, quality, &limen.Unable{Reason: limen.Reason{Code: code}, Err: errors.New(why)}
 	}
 	second := matcher.DefaultThresholds().SecondFace
 	switch {
@@ -158,7 +177,8 @@ func (f *faceCamera) describe(img image.Image) (matcher.Template, error) {
 	case faces[0].EyeDistance() < portraitEyes:
 		return unable(limen.PortraitSmall, "the eyes in the portrait are too close together to compare by")
 	}
-	return f.engine.Template(img, faces[0])
+	template, err := f.engine.Template(img, faces[0])
+	return template, quality, err
 }
 
 // portraitEyes is how many pixels a portrait's eyes are apart at least. The

@@ -52,12 +52,18 @@ type faceQuality struct {
 	Score       float64          `json:"score"` // 0 to 1
 	Fit         bool             `json:"fit"`
 	Reasons     []matcher.Reason `json:"reasons"`
+	// Components are those of ISO/IEC 29794-5, as docs/quality.md has them.
+	Components []matcher.Measured `json:"components"`
 }
 
 func newFaceQuality(img image.Image, faces []matcher.Face) faceQuality {
 	q := matcher.Assess(img, faces, matcher.DefaultThresholds())
 	round := func(v float64) float64 { return math.Round(v*100) / 100 }
-	return faceQuality{round(q.EyeDistance), round(q.Sharpness), round(q.Yaw), round(q.Pitch), round(q.Roll), round(q.Luma), round(q.Score), q.Fit(), append([]matcher.Reason{}, q.Reasons...)}
+	components := append([]matcher.Measured{}, matcher.Components(img, faces)...)
+	for i := range components {
+		components[i].Native = round(components[i].Native)
+	}
+	return faceQuality{round(q.EyeDistance), round(q.Sharpness), round(q.Yaw), round(q.Pitch), round(q.Roll), round(q.Luma), round(q.Score), q.Fit(), append([]matcher.Reason{}, q.Reasons...), components}
 }
 
 // Run compares the largest face of each picture; exit code 1 when they do not
