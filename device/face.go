@@ -62,21 +62,24 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 	frames, cancel := f.hub.Subscribe()
 	defer cancel()
 	watch := spoof.NewWatch(f.engine, f.network)
-	defer watch.Close()
 	sample, err := matcher.Collect(ctx, frames, watch, limits)
 	if err == nil && sample.Good() {
 		err = watch.Follow(ctx, frames) // motion takes longer to show than a face
 	}
+	s := f.hub.State()
+	switch {
+	case err != nil:
+	case s.Phase == capture.Lost && !sample.Good(): // it has not seen that nobody is there
+		err = s.Reason
+	case sample.Seen == 0:
+		err = capture.ErrStalled
+	}
+	live := &liveFace{camera: f, sample: sample, watch: watch, tell: limits.Guide}
 	if err != nil {
-		sample.Release()
+		live.Close()
 		return nil, cameraAway(err)
 	}
-	// A camera that went while it looked has not seen that nobody is there.
-	if s := f.hub.State(); s.Phase == capture.Lost && !sample.Good() {
-		sample.Release()
-		return nil, cameraAway(s.Reason)
-	}
-	live := &liveFace{camera: f, sample: sample, best: sample.Image(), quality: components(sample.Components()), tell: limits.Guide, presentation: watch.Judge()}
+	live.best, live.quality = sample.Image(), components(sample.Components())
 	if deadline, ok := ctx.Deadline(); ok {
 		live.left = deadline.Sub(began) - time.Since(began)
 	}
@@ -88,10 +91,6 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 	}
 	if sample.Good() && !sample.OnePerson(f.model.threshold) {
 		live.reasons = []limen.Reason{{Code: limen.FaceSeveral}} // one after the other
-	}
-	if sample.Seen == 0 {
-		sample.Release()
-		return nil, cameraAway(capture.ErrStalled)
 	}
 	return live, nil
 }
@@ -110,12 +109,17 @@ type liveFace struct {
 	tell    func(matcher.Guidance)
 	left    time.Duration // of the time for looking, for a comparison that is not clear
 
-	presentation spoof.Judgement
+	watch *spoof.Watch // sees every frame of the sample
 }
 
 func (l *liveFace) Best() image.Image       { return l.best }
 func (l *liveFace) Reasons() []limen.Reason { return l.reasons }
-func (l *liveFace) Close()                  { l.sample.Release() }
+
+// Close implements limen.LiveFace.
+func (l *liveFace) Close() {
+	l.sample.Release()
+	l.watch.Close()
+}
 
 // Quality implements limen.Measured.
 func (l *liveFace) Quality() []limen.Component { return l.quality }
@@ -208,7 +212,7 @@ func (l *liveFace) Compare(ctx context.Context, img image.Image) (limen.Comparis
 	return limen.Comparison{Score: l.sample.Score(d.template), Threshold: m.threshold, Model: m.name, Grade: m.grade, FMR: m.fmr}, nil
 }
 
-// makeSure adds frames until the score is clear or the time is over, and tells
+// makeSure adds frames, watched as those before, until the score is clear or the time is over, and tells
 // whether all of them show one person. A camera that goes meanwhile leaves what
 // it has seen.
 func (l *liveFace) makeSure(ctx context.Context, portrait matcher.Template, s matcher.Sequence) bool {
@@ -222,7 +226,7 @@ func (l *liveFace) makeSure(ctx context.Context, portrait matcher.Template, s ma
 	limits.Since, limits.Guide = time.Now(), l.tell
 	frames, cancel := l.camera.hub.Subscribe()
 	defer cancel()
-	l.sample, _ = l.sample.Continue(limit, frames, l.camera.engine, limits, clear)
+	l.sample, _ = l.sample.Continue(limit, frames, l.watch, limits, clear)
 	return l.sample.OnePerson(s.Threshold)
 }
 

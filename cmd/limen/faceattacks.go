@@ -37,13 +37,13 @@ func (c *faceAttacks) Run(con *cli.Console) error {
 		return con.PrintJSON(report)
 	}
 	con.Printf("presentation attacks, digitally simulated; networks: %s\n", report.Networks)
-	for _, s := range append(report.Attacks, report.BonaFide) {
-		word := "APCER"
-		if s.Name == report.BonaFide.Name {
-			word = "BPCER"
+	tell := func(word string, all []attacks.Species) {
+		for _, s := range all {
+			con.Printf("%-20s %s %-36s not classified %s  %s\n", s.Name, word, s.Error, s.NonResponse, by(s.By))
 		}
-		con.Printf("%-10s %s %-36s not classified %s  %s\n", s.Name, word, s.Error, s.NonResponse, by(s.By))
 	}
+	tell("APCER", report.Attacks)
+	tell("BPCER", report.BonaFide)
 	return nil
 }
 
