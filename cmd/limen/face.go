@@ -20,11 +20,12 @@ type faceCommand struct {
 }
 
 type faceMatch struct {
-	A     string  `arg:"" help:"One picture."`
-	B     string  `arg:"" help:"The other."`
-	Model string  `placeholder:"NAME" help:"Recogniser of the catalog; the configuration's default otherwise."`
-	FMR   float64 `name:"fmr" help:"False match rate whose threshold judges." default:"0.001"`
-	JSON  bool    `name:"json" help:"Print the result as JSON."`
+	A      string  `arg:"" help:"One picture."`
+	B      string  `arg:"" help:"The other."`
+	Model  string  `placeholder:"NAME" help:"Recogniser of the catalog; the configuration's otherwise."`
+	Config string  `placeholder:"FILE" help:"Configuration whose models are used; the built-in ones otherwise."`
+	FMR    float64 `name:"fmr" help:"False match rate whose threshold judges." default:"0.001"`
+	JSON   bool    `name:"json" help:"Print the result as JSON."`
 }
 
 // matchResult is what face match prints.
@@ -78,9 +79,9 @@ func (c *faceMatch) Run(con *cli.Console) error {
 	if err != nil {
 		return err
 	}
-	models := device.Defaults().Models
-	if c.Model != "" {
-		models.Recogniser = c.Model
+	models, err := faceModels(c.Config, c.Model)
+	if err != nil {
+		return err
 	}
 	engine, model, closeEngine, err := device.OpenEngine(models, c.FMR)
 	if err != nil {

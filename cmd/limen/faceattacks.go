@@ -12,19 +12,24 @@ import (
 )
 
 type faceAttacks struct {
-	Rounds  int  `help:"Rounds of 24 presentations a species." default:"2"`
-	Without bool `help:"Leave installed networks out: motion and spectrum alone."`
-	JSON    bool `name:"json" help:"Print the report as JSON."`
+	Config  string `placeholder:"FILE" help:"Configuration whose models are used; the built-in ones otherwise."`
+	Rounds  int    `help:"Rounds of 24 presentations a species." default:"2"`
+	Without bool   `help:"Leave installed networks out: motion and spectrum alone."`
+	JSON    bool   `name:"json" help:"Print the report as JSON."`
 }
 
 // Run measures presentation attack detection on simulated presentations.
 func (c *faceAttacks) Run(con *cli.Console) error {
-	engine, _, closeEngine, err := device.OpenEngine(device.Defaults().Models, 0.001)
+	models, err := faceModels(c.Config, "")
+	if err != nil {
+		return err
+	}
+	engine, _, closeEngine, err := device.OpenEngine(models, 1) // no threshold is used
 	if err != nil {
 		return err
 	}
 	defer closeEngine()
-	network, name, closeNetwork := device.OpenSpoof(device.Defaults().Models)
+	network, name, closeNetwork := device.OpenSpoof(models)
 	defer closeNetwork()
 	if c.Without {
 		network, name = nil, "none"
