@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"image/jpeg"
 	"slices"
 	"time"
@@ -76,17 +77,17 @@ var (
 // presentations of one species: every face, walking and standing, in two
 // lights, artefacts of three sizes.
 func presentations(name string, rounds int) ([]presentation, error) {
+	var stills []*image.NRGBA
+	for _, who := range faces.Names() {
+		still, err := faces.Live(who)
+		if err != nil {
+			return nil, err
+		}
+		stills = append(stills, still)
+	}
 	var all []presentation
 	for round := range rounds {
-		for i, who := range faces.Names() {
-			still, err := faces.Live(who)
-			if err != nil {
-				return nil, err
-			}
-			other, err := faces.Live(faces.Names()[(i+5)%len(faces.Names())])
-			if err != nil {
-				return nil, err
-			}
+		for i, still := range stills {
 			for k, from := range []time.Duration{100 * time.Millisecond, 2500 * time.Millisecond} {
 				n := i + k + round
 				p := camera.Person{Still: still, Eyes: faces.Eyes(), Sheet: []float64{1, 0.9, 1.12}[n%3]}
@@ -99,7 +100,7 @@ func presentations(name string, rounds int) ([]presentation, error) {
 					p.Turn, scene.Light = 0.13, 0.5
 				case cutEyes: // who holds it stands a little behind, with the eyes behind the holes
 					p.Medium, p.Holes = camera.CutOut, true
-					scene.People = []camera.Person{{Still: other, Eyes: faces.Eyes(), Near: 0.15}}
+					scene.People = []camera.Person{{Still: stills[(i+5)%len(stills)], Eyes: faces.Eyes(), Near: 0.15}}
 				case busy:
 					scene.Busy = true
 				case cutClose:
