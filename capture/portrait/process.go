@@ -20,7 +20,7 @@ type process struct {
 	cmd     *exec.Cmd
 	in, out *os.File
 	limit   time.Duration // of processor time; of time, where nobody knows it
-	ready   bool // it said hello
+	ready   bool          // it said hello
 }
 
 func start(path string, limit time.Duration) (*process, error) {
