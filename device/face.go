@@ -90,7 +90,7 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 		live.reasons = live.reasons[:1] // the most frequent: one thing to tell the traveller
 	}
 	if sample.Good() && !sample.OnePerson(f.model.threshold) {
-		live.reasons = []limen.Reason{{Code: limen.FaceSeveral}} // one after the other
+		live.reasons = []limen.Reason{live.several()} // one after the other
 	}
 	return live, nil
 }
@@ -207,9 +207,18 @@ func (l *liveFace) Compare(ctx context.Context, img image.Image) (limen.Comparis
 	}
 	m := l.camera.model
 	if !l.makeSure(ctx, d.template, matcher.Sequence{Threshold: m.threshold}) {
-		return limen.Comparison{}, &limen.Unable{Reason: limen.Reason{Code: limen.FaceSeveral}, Err: errors.New("one person after the other stood before the camera")}
+		return limen.Comparison{}, &limen.Unable{Reason: l.several(), Err: errors.New("the frames do not show one and the same person")}
 	}
 	return limen.Comparison{Score: l.sample.Score(d.template), Threshold: m.threshold, Model: m.name, Grade: m.grade, FMR: m.fmr}, nil
+}
+
+// several is why frames that are not alike cannot be compared: people who took
+// turns, or an artefact, whose moiré changes a face from frame to frame.
+func (l *liveFace) several() limen.Reason {
+	if l.watch != nil && l.watch.Judge().Status == spoof.Failed {
+		return limen.Reason{Code: limen.PresentationAttack}
+	}
+	return limen.Reason{Code: limen.FaceSeveral}
 }
 
 // makeSure adds frames, watched as those before, until the score is clear or the time is over, and tells
