@@ -71,7 +71,7 @@ func ones(n uint64) (count int) {
 // its place now leaves. Where the two differ the device has signed both: that
 // is another history.
 func storeUpToAhead(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Time) (holding, *refused, error) {
-	differs, err := differsFromAhead(ctx, tx, b)
+	sent, differs, err := metAhead(ctx, tx, b)
 	if err != nil {
 		return h, nil, err
 	}
@@ -92,15 +92,16 @@ func storeUpToAhead(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, no
 			no = refuse(wire.RefusedHistory, "entry %d is not the one it sent ahead, and the device signed both: its history was changed", *differs)
 		}
 		return h, no, nil
-	case no != nil:
-		return h, no, nil
+	case no != nil || sent == 0:
+		return after, no, nil
 	}
 	_, err = tx.ExecContext(ctx, "DELETE FROM ahead WHERE device = $1 AND number < $2", b.Device, after.size)
 	return after, nil, err
 }
 
-// differsFromAhead is the first entry of a batch that was sent ahead as another.
-func differsFromAhead(ctx context.Context, tx *sql.Tx, b wire.Batch) (*uint64, error) {
+// metAhead is how many entries of a batch were sent ahead, and the first that
+// was sent ahead as another.
+func metAhead(ctx context.Context, tx *sql.Tx, b wire.Batch) (sent int, differs *uint64, err error) {
 	type row struct {
 		number uint64
 		leaf   []byte
@@ -108,14 +109,14 @@ func differsFromAhead(ctx context.Context, tx *sql.Tx, b wire.Batch) (*uint64, e
 	held, err := query(ctx, tx, func(r *sql.Rows, v *row) error { return r.Scan(&v.number, &v.leaf) },
 		"SELECT number, leaf FROM ahead WHERE device = $1 AND number >= $2 AND number < $3 ORDER BY number", b.Device, b.First, b.First+uint64(len(b.Entries)))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	for _, v := range held {
 		if string(b.Entries[v.number-b.First].Leaf) != string(v.leaf) {
-			return &v.number, nil
+			return len(held), &v.number, nil
 		}
 	}
-	return nil, nil
+	return len(held), nil, nil
 }
 
 // withAhead adds to checks, newest first, those sent ahead of others about
