@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -98,6 +99,7 @@ func readReason(r *http.Request) reasonForm {
 type checkRow struct {
 	fleet.CheckView
 	Proven uint64 // entries of the signed checkpoint it is in; 0: not proven
+	Ahead  bool   // it was sent ahead of others: its place in the tree is not reached
 	Fault  string
 }
 
@@ -111,6 +113,8 @@ func (d *Desk) proven(r *http.Request, checks []fleet.CheckView) ([]checkRow, er
 		switch what := faultOf(err); {
 		case err == nil:
 			out[k].Proven = p.Size
+		case errors.Is(err, fleet.ErrNoEntry): // it was read just now
+			out[k].Ahead = true
 		case what == "":
 			return nil, err
 		default:

@@ -58,6 +58,7 @@ var tables = []table{
 	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
+	{"ahead", "device, number, leaf, salt, body, received, document", "device, number"},
 	{"tally", "device, hour, site, what, code, count", "device, hour, site, what, code"},
 	{"alarms", "device, kind, opened, cleared, detail, answered, answered_by, note", "device, kind, opened"},
 	{"users", "name, roles, password, created, disabled, failures, locked", "name"},
@@ -251,7 +252,7 @@ func checkBackup(from *os.File, out *BackupSummary) (io.Reader, error) {
 
 var backupDecoding = func() cbor.DecMode {
 	m, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, IntDec: cbor.IntDecConvertSigned,
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, IntDec: cbor.IntDecConvertSignedOrFail,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: itemRows, MaxMapPairs: 16, MaxNestedLevels: 5,
 	}.DecMode()
 	if err != nil {

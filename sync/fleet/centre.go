@@ -1,7 +1,11 @@
 // Package fleet is the centre: it takes the devices' journals over MQTT, keeps
 // them in one database, and gives receipts for what it keeps.
 //
-//	device ──MQTT, mutual TLS──▶ embedded NATS ──durable consumer──▶ verify ──▶ SQLite commit ──▶ signed receipt ──▶ device
+//	device ──MQTT, mutual TLS──▶ broker ──competing workers──▶ verify ──▶ commit ──▶ signed receipt ──▶ device
+//
+// One process is all of it: an embedded NATS server and SQLite. In roles it is
+// a cluster of such servers, or any broker that offers $share, workers, the
+// page, and PostgreSQL (docs/design/centre.md).
 //
 // Every batch is verified before it is stored: leaves against salts and
 // bodies, or against the device's signed word that they are erased; the
@@ -156,6 +160,11 @@ func (c *Centre) openWhole() (err error) {
 			return err
 		}
 	}
+	// Whatever is in the broker's folder comes again from the devices, and after
+	// a power cut it may not be whole.
+	if err := os.RemoveAll(c.brokerFolder()); err != nil {
+		return fmt.Errorf("cannot empty the broker's buffer: %w", err)
+	}
 	secret := rand.Text()
 	if err := c.startBroker(secret, nil); err != nil {
 		return err
@@ -250,6 +259,8 @@ func (c *Centre) keyFile() string {
 	return receiptKeyPath(c.cfg.Dir)
 }
 
+func (c *Centre) brokerFolder() string { return filepath.Join(c.cfg.Dir, "broker") }
+
 func (c *Centre) ownFolder() (err error) {
 	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the centre's folder: %w", err)
@@ -268,7 +279,7 @@ func (c *Centre) startBroker(secret string, cluster *Cluster) (err error) {
 	if t.ClientAuth != tls.RequireAndVerifyClientCert || t.ClientCAs == nil {
 		return errors.New("the centre's TLS must require client certificates and name the authority that issues them")
 	}
-	c.broker, err = startBroker(filepath.Join(c.cfg.Dir, "broker"), c.cfg.MQTT, t, secret, cluster, c.cfg.Log)
+	c.broker, err = startBroker(c.brokerFolder(), c.cfg.MQTT, t, secret, cluster, c.cfg.Log)
 	return err
 }
 
@@ -409,9 +420,16 @@ func (c *Centre) Run(ctx context.Context) error {
 		beside.Go(func() { c.look(ctx) })
 	}
 	var err error
-	if c.link != nil {
+	switch {
+	case c.link != nil:
 		err = c.ingest(ctx)
-	} else {
+	case c.broker != nil:
+		select {
+		case <-ctx.Done():
+		case <-c.broker.broken: // the other nodes have what it lost
+			err = errors.New("the broker's disk took nothing: make room there and start this node again")
+		}
+	default:
 		<-ctx.Done()
 	}
 	stop()

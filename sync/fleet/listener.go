@@ -78,9 +78,11 @@ func (c *Centre) Healthz(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if c.broker != nil && !c.broker.server.Running() {
-		http.Error(w, "the broker does not run", http.StatusServiceUnavailable)
-		return
+	if c.broker != nil {
+		if s := c.broker.running(); s == nil || !s.Running() {
+			http.Error(w, "the broker does not run", http.StatusServiceUnavailable)
+			return
+		}
 	}
 	fmt.Fprintln(w, "ok")
 }

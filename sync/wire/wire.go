@@ -37,6 +37,7 @@ const (
 	maxNote       = 4 << 10   // bytes of a signed note
 	maxWord       = 200       // bytes of a text
 	hashSize      = 32        // bytes of a leaf
+	maxPeaks      = 63        // of a tree
 )
 
 // Kind is what a payload, and the last part of its topic, is.
@@ -105,6 +106,11 @@ type Batch struct {
 	Entries    []Entry `cbor:"5,keyasint"`
 	Checkpoint []byte  `cbor:"6,keyasint"`           // signed note
 	Vouched    []byte  `cbor:"7,keyasint,omitempty"` // signed note: the entries without content, all of them, are erased
+
+	// Peaks mark a batch sent ahead of entries that the centre does not hold
+	// yet: the roots of the complete subtrees of all entries before it, left to
+	// right, 32 bytes each. With them the batch leads to the checkpoint's root.
+	Peaks []byte `cbor:"11,keyasint,omitempty"`
 }
 
 // Erased reports that the entry is its leaf alone.
@@ -159,6 +165,9 @@ type Answer struct {
 	Refusal Refusal `cbor:"5,keyasint,omitempty"`
 	Have    uint64  `cbor:"6,keyasint,omitempty"` // entries the centre holds, with a refusal
 	Detail  string  `cbor:"7,keyasint,omitempty"`
+	// Ahead answers a batch sent ahead: the centre has what lies before this
+	// index, and gives no receipt for it yet.
+	Ahead uint64 `cbor:"10,keyasint,omitempty"`
 }
 
 var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
@@ -182,7 +191,8 @@ func (b Batch) Encode() ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	return encoding.Marshal(b)
+	raw, err := encoding.Marshal(b)
+	return squeeze(raw), err
 }
 
 // Encode writes a status.
@@ -204,7 +214,13 @@ func (a Answer) Encode() ([]byte, error) {
 }
 
 // DecodeBatch reads a batch and checks every bound.
-func DecodeBatch(b []byte) (Batch, error) { return decode[Batch](b) }
+func DecodeBatch(b []byte) (Batch, error) {
+	raw, err := unsqueeze(b)
+	if err != nil {
+		return Batch{}, err
+	}
+	return decode[Batch](raw)
+}
 
 // DecodeStatus reads a status.
 func DecodeStatus(b []byte) (Status, error) { return decode[Status](b) }
@@ -249,6 +265,9 @@ func (b Batch) check() error {
 	if len(b.Vouched) > maxNote {
 		return fmt.Errorf("word about erased entries of %d bytes; the limit is %d", len(b.Vouched), maxNote)
 	}
+	if len(b.Peaks)%hashSize != 0 || len(b.Peaks) > maxPeaks*hashSize {
+		return fmt.Errorf("peaks of %d bytes; they have %d each, and are at most %d", len(b.Peaks), hashSize, maxPeaks)
+	}
 	without := 0
 	for i, e := range b.Entries {
 		erased := e.Erased()
@@ -291,8 +310,14 @@ func (a Answer) check() error {
 	if err := checkHead(a.Version, Version, a.Kind, KindReceipt, a.Device); err != nil {
 		return err
 	}
-	if (len(a.Receipt) == 0) == (a.Refusal == "") {
-		return errors.New("an answer is either a receipt or a refusal")
+	said := 0
+	for _, is := range []bool{len(a.Receipt) > 0, a.Refusal != "", a.Ahead > 0} {
+		if is {
+			said++
+		}
+	}
+	if said != 1 {
+		return errors.New("an answer is either a receipt, a refusal, or word of a batch sent ahead")
 	}
 	if len(a.Receipt) > maxNote || len(a.Refusal) > maxWord || len(a.Detail) > maxWord {
 		return fmt.Errorf("answer over its limits: receipt %d, refusal %d, detail %d bytes", len(a.Receipt), len(a.Refusal), len(a.Detail))
