@@ -1,9 +1,11 @@
 package desk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,6 +50,7 @@ func (d *Desk) search(w http.ResponseWriter, r *http.Request, v visit) error {
 	if s.Checks, err = d.proven(r, checks[:min(len(checks), mostFound)]); err != nil {
 		return err
 	}
+	slices.SortStableFunc(s.Checks, func(a, b checkRow) int { return cmp.Compare(b.Time, a.Time) }) // as it happened, not as it arrived
 	sites, devices := map[string]bool{}, map[string]bool{}
 	for _, c := range s.Checks {
 		sites[c.Site], devices[c.Device] = true, true

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -166,6 +167,9 @@ type device struct {
 	uplink  *uplink.Uplink
 	stop    func()
 
+	broker    string // where it dials, when not the centre itself
+	keepAlive time.Duration
+
 	mu     sync.Mutex
 	health wire.Health
 }
@@ -222,7 +226,7 @@ func (d *device) connect() {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
 	d.uplink, err = uplink.New(uplink.Options{
-		Broker: d.s.centre.MQTTAddr(), Device: d.name, TLS: &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool}, Outbox: d.outbox, Software: "limen 0.4",
+		Broker: cmp.Or(d.broker, d.s.centre.MQTTAddr()), KeepAlive: d.keepAlive, Device: d.name, TLS: &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool}, Outbox: d.outbox, Software: "limen 0.4",
 		ReceiptTimeout: 2 * time.Second, BackoffMin: 10 * time.Millisecond, BackoffMax: 100 * time.Millisecond, MaxEntries: 200,
 		Health: func() wire.Health {
 			d.mu.Lock()
