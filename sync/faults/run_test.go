@@ -328,8 +328,8 @@ func (r *run) hear(line string) {
 	}
 }
 
-// settled bounds how long a run may take to come to rest.
-const settlePatience = 40 * time.Second
+// settlePatience bounds how long a run may take to come to rest.
+const settlePatience = 90 * time.Second
 
 // settle lets everything run undisturbed until the centre has all of it.
 func (r *run) settle() error {
