@@ -12,7 +12,7 @@ import (
 // Fault is the first thing found wrong.
 type Fault struct {
 	Index uint64 `json:"index"` // the entry; of a checkpoint the last entry it covers
-	Part  string `json:"part"`  // "leaf", "content", "index", "tree", "checkpoint"
+	Part  string `json:"part"`  // "leaf", "content", "index", "tombstone", "tree", "checkpoint"
 	What  string `json:"what"`
 }
 
@@ -115,10 +115,22 @@ func (w *walk) content(i uint64) (Hash, error) {
 	}
 	if e.Erased {
 		w.verdict.Erased++
-		for _, key := range [][]byte{bodyKey(i), saltKey(i), metaKey(i)} {
-			if _, err := w.txn.Get(key); !errors.Is(err, badger.ErrKeyNotFound) {
-				w.fault(i, "content", "it was erased and something of it is still there")
-			}
+		signed, err := get(w.txn, tombKey(i))
+		if err != nil {
+			return leaf, w.missing(err, i, "tombstone", "the tombstone")
+		}
+		if err := CheckTombstone(signed, w.verifier, Stub{i, leaf}); err != nil {
+			w.fault(i, "tombstone", "%v", err)
+			return leaf, nil
+		}
+		if rest(w.txn, i) {
+			// It may be going just now; what this verification sees is older.
+			return leaf, w.view(func(now *badger.Txn) error {
+				if rest(now, i) && !underway(now) {
+					w.fault(i, "content", "it was erased and something of it is still there")
+				}
+				return nil
+			})
 		}
 		return leaf, nil
 	}
@@ -132,6 +144,24 @@ func (w *walk) content(i uint64) (Hash, error) {
 		}
 	}
 	return leaf, nil
+}
+
+// rest tells whether something of an erased entry is still there.
+func rest(txn *badger.Txn, i uint64) bool {
+	for _, key := range [][]byte{bodyKey(i), saltKey(i), metaKey(i)} {
+		if _, err := txn.Get(key); !errors.Is(err, badger.ErrKeyNotFound) {
+			return true
+		}
+	}
+	return false
+}
+
+// underway tells whether something is being erased.
+func underway(txn *badger.Txn) bool {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{'x'}})
+	defer it.Close()
+	it.Rewind()
+	return it.Valid()
 }
 
 // tree adds a leaf and compares every hash it completes with the stored one.
