@@ -16,7 +16,8 @@ const tombVersion = 1
 
 // Sizes of the steps of an erasure: well inside what one transaction takes.
 const (
-	eraseIntent = 8 << 10 // entries or names of one note of what is being erased
+	eraseIntent = 8 << 10 // entries of one note of what is being erased
+	eraseNames  = 512     // names of one
 	eraseStep   = 128     // entries of one transaction
 	eraseLook   = 1024    // entries looked for afterwards, in every version
 )
@@ -82,8 +83,12 @@ func (j *Journal) intend(e Erasure) error {
 			return err
 		}
 	}
-	for _, name := range e.Beside {
-		if err := note(append([]byte{'n'}, name...)); err != nil {
+	for some := range slices.Chunk(e.Beside, eraseNames) {
+		value := []byte{'n'}
+		for _, name := range some {
+			value = append(append(value, byte(len(name))), name...)
+		}
+		if err := note(value); err != nil {
 			return err
 		}
 	}
@@ -108,7 +113,10 @@ func (j *Journal) resume() error {
 			}
 			switch kind, rest := value[0], value[1:]; kind {
 			case 'n':
-				e.Beside = append(e.Beside, rest)
+				for len(rest) > 0 && len(rest) > int(rest[0]) {
+					e.Beside = append(e.Beside, rest[1:1+rest[0]])
+					rest = rest[1+rest[0]:]
+				}
 			case 'e':
 				for ; len(rest) >= 8; rest = rest[8:] {
 					e.Entries = append(e.Entries, binary.BigEndian.Uint64(rest))
