@@ -16,16 +16,38 @@ import (
 )
 
 // History is the records of one device.
-type History struct{ journal *journal.Journal }
+type History struct {
+	journal   *journal.Journal
+	witnesses []*journal.CosignatureVerifier
+	quorum    int
+}
 
 var _ limen.History = (*History)(nil)
 
 // New keeps records in an open journal.
-func New(j *journal.Journal) *History { return &History{j} }
+func New(j *journal.Journal) *History { return &History{journal: j} }
 
 // documentKey is the index key of a document: a prefix that keeps it apart
 // from any other index, and the pseudonym.
 func documentKey(p limen.Pseudonym) []byte { return append([]byte("doc\x00"), p[:]...) }
+
+// keysOf are the index keys of a record, all of them.
+func keysOf(r limen.Record) [][]byte {
+	if r.Document.Pseudonym == (limen.Pseudonym{}) {
+		return nil
+	}
+	return [][]byte{documentKey(r.Document.Pseudonym)}
+}
+
+// meaning is what a body says of its own entry: nothing where this version
+// cannot read it.
+func meaning(body []byte) (journal.Meaning, bool) {
+	r, err := limen.DecodeRecord(body)
+	if err != nil {
+		return journal.Meaning{}, false
+	}
+	return journal.Meaning{Keys: keysOf(r), At: max(r.Started, r.Ended).Time()}, true
+}
 
 // Append implements limen.History.
 func (h *History) Append(ctx context.Context, r limen.Record) (limen.Receipt, error) {
@@ -33,11 +55,7 @@ func (h *History) Append(ctx context.Context, r limen.Record) (limen.Receipt, er
 	if err != nil {
 		return limen.Receipt{}, fmt.Errorf("cannot encode record: %w", err)
 	}
-	var index [][]byte
-	if r.Document.Pseudonym != (limen.Pseudonym{}) {
-		index = append(index, documentKey(r.Document.Pseudonym))
-	}
-	receipt, err := h.journal.Append(ctx, body, index...)
+	receipt, err := h.journal.Append(ctx, body, keysOf(r)...)
 	if err != nil {
 		return limen.Receipt{}, fmt.Errorf("cannot store record: %w", err)
 	}
@@ -117,9 +135,15 @@ func (h *History) Show(last int64, n int) ([]Shown, error) {
 	return out, nil
 }
 
+// Witnessed tells Verify whose cosignatures count, and how many of them a
+// checkpoint needs. It is called before the history is used.
+func (h *History) Witnessed(witnesses []*journal.CosignatureVerifier, quorum int) {
+	h.witnesses, h.quorum = witnesses, quorum
+}
+
 // Verify recomputes the whole journal; see journal.Verify.
 func (h *History) Verify(ctx context.Context) (journal.Verdict, error) {
-	return h.journal.Verify(ctx, nil)
+	return h.journal.Verify(ctx, journal.Check{Meaning: meaning, Witnesses: h.witnesses, Quorum: h.quorum})
 }
 
 // Close closes the journal.

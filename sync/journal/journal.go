@@ -105,6 +105,8 @@ type Journal struct {
 	quit  chan struct{} // closed by Close
 	done  chan struct{} // closed when the committer has ended
 
+	cosigning sync.Mutex // one at a time adds cosignatures
+
 	closing sync.Once
 	mu      sync.Mutex
 	size    uint64

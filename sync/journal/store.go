@@ -26,6 +26,7 @@ import (
 //	i len key time index            ┘ nothing: found by key, newest last
 //	t index        tombstone of an erased entry: nothing
 //	p size         signed checkpoint
+//	c size         signed checkpoint with cosignatures
 var (
 	keyOrigin = []byte("mo")
 	keySize   = []byte("ms")
