@@ -93,6 +93,20 @@ func Cosigned(checkpoint, lines []byte, key *journal.CosignatureVerifier) ([]byt
 	return nil, fmt.Errorf("%w (%s)", ErrNotCosigned, key.Name())
 }
 
+// Keep keeps the cosignature that a witness added of itself to the checkpoint
+// of size entries, as the centre does with its receipts.
+func Keep(ctx context.Context, j *journal.Journal, size uint64, lines []byte, key *journal.CosignatureVerifier) error {
+	checkpoint, err := j.CheckpointAt(ctx, size)
+	if err != nil {
+		return err
+	}
+	whole, err := Cosigned(checkpoint, lines, key)
+	if err != nil {
+		return err
+	}
+	return j.AddCosignatures(ctx, whole)
+}
+
 // ErrNotCosigned means that an answer holds no cosignature of the witness that
 // was asked.
 var ErrNotCosigned = errors.New("the answer holds no cosignature of the witness on this checkpoint: compare its key with the configured one")
