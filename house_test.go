@@ -39,6 +39,7 @@ var onlyIn = map[string][]string{
 var neverLinked = map[string][]string{
 	"limen/cmd/limen-fleet":    {"gocv.io/x/gocv", "github.com/pion/webrtc"},
 	"limen/cmd/limen-portrait": {"gocv.io/x/gocv", "github.com/pion/webrtc"},
+	"limen/cmd/limen-verify":   {"limen", "github.com", "gopkg.in"}, // for those who trust neither device nor centre
 	"limen/cmd/limen":          {"limen/mrtd/specimen/attack"},
 }
 

@@ -40,6 +40,7 @@ type Config struct {
 	Console         ConsoleConfig    `yaml:"console"`
 	Metrics         string           `yaml:"metrics"`
 	Uplink          UplinkConfig     `yaml:"uplink"`
+	Witness         WitnessConfig    `yaml:"witness"`
 }
 
 // MRZReaderConfig is the serial MRZ reader.
@@ -248,5 +249,5 @@ func (c Config) Validate() error {
 			}
 		}
 	}
-	return nil
+	return c.Witness.validate()
 }

@@ -64,6 +64,10 @@ func TestConfigErrorsNameLineColumnAndFix(t *testing.T) {
 		{"page off loopback", head + "console:\n  listen: 0.0.0.0:80\n", `:4:11: console.listen: "0.0.0.0:80" is not a loopback address`},
 		{"unencrypted broker", head + "uplink:\n  broker: tcp://x:1883\n", `:4:11: uplink.broker: must begin with tls://`},
 		{"lookup without far end", head + "lookups:\n  - name: national\n", `:4:11: lookups[0].name: a lookup has a name and either`},
+		{"witness without a key", head + "witness:\n  ask:\n    - url: http://gate-2:8430\n", `witness.ask[0].key: is empty`},
+		{"witness of no address", head + "witness:\n  ask:\n    - {url: gate-2, key: k}\n", `:5:13: witness.ask[0].url: "gate-2" is no address`},
+		{"witness for nobody", head + "witness:\n  listen: :8430\n", `:4:11: witness.listen: is set, so witness.neighbors`},
+		{"more witnesses than there are", head + "witness:\n  quorum: 1\n", `:4:11: witness.quorum: 1 of 0`},
 		{"no site", "device: g\n", `site: "" must be`},
 		{"no YAML", "site: [", `limen.yaml:1:`},
 	} {

@@ -48,7 +48,8 @@ type assembly struct {
 	appliance *device.Appliance
 	metrics   *metrics
 	listener  net.Listener
-	closers   []func() error
+	witnessing
+	closers []func() error
 }
 
 // assemble opens everything that is not a device; devices may come and go.
@@ -94,6 +95,9 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 		},
 	})
 	if err := a.openConsole(observer); err != nil {
+		return a, err
+	}
+	if err := a.openWitness(); err != nil {
 		return a, err
 	}
 	if err := a.openUplink(); err != nil {
@@ -222,7 +226,7 @@ func (a *assembly) openUplink() error {
 	a.uplink, err = uplink.New(uplink.Options{
 		Broker: strings.TrimPrefix(c.Broker, "tls://"), Device: a.cfg.Device, Outbox: a.outbox, Software: version, Log: a.log,
 		TLS:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
-		OnState: a.uplinkState,
+		OnState: a.uplinkState, Cosigned: a.cosigned,
 	})
 	return err
 }
@@ -277,6 +281,12 @@ func (a *assembly) run(ctx context.Context) error {
 	}
 	if a.uplink != nil {
 		own("uplink", a.uplink.Run)
+	}
+	if a.witness != nil {
+		own("witness", func(ctx context.Context) error { return a.witness.Serve(ctx, a.witnessing.listener, a.secured) })
+	}
+	if a.collector != nil {
+		own("cosignatures", a.collector.Run)
 	}
 	err := a.appliance.Run(ctx)
 	stop()

@@ -85,6 +85,7 @@ func (c *doctorCommand) Run(con *cli.Console) error {
 	})
 	look("store", func(context.Context) (string, error) { return cfg.Store, writable(cfg.Store) })
 	look("device key", func(context.Context) (string, error) { return lookAtKeys(cfg.Keys) })
+	look("witness keys", func(context.Context) (string, error) { return lookAtNeighborKeys(cfg) })
 	return c.print(con, findings)
 }
 
@@ -179,6 +180,20 @@ func lookAtKeys(dir string) (string, error) {
 		return "", err
 	}
 	return base64.StdEncoding.EncodeToString(keys.Signer().PublicKey()) + " (limen-fleet enrol --key)", nil
+}
+
+// lookAtNeighborKeys tells what neighbors configure to cosign for this
+// appliance, and to take its cosignatures.
+func lookAtNeighborKeys(cfg device.Config) (string, error) {
+	keys, err := keystore.Open(cfg.Keys, passphrase)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "none yet: they are made with the device key", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	log, cosigner, err := neighborKeys(cfg.Device, keys.Signer())
+	return fmt.Sprintf("%s (neighbors: witness.neighbors), %s (neighbors: witness.ask, key)", log, cosigner), err
 }
 
 // writable tells whether a folder can be written to, or be made.

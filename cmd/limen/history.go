@@ -50,7 +50,13 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return history.New(j), nil
+	witnesses, err := witnessKeys(cfg.Witness)
+	if err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	asked := history.New(j)
+	asked.Witnessed(witnesses, cfg.Witness.Quorum)
+	return asked, nil
 }
 
 type historyShow struct {
@@ -116,7 +122,13 @@ func (c *historyVerify) Run(con *cli.Console) (err error) {
 	if c.JSON {
 		err = con.PrintJSON(v)
 	} else if v.Fault == nil {
-		con.Printf("%d entries, all in order; root %s, signed up to entry %d\n", v.Size, v.Root, v.Signed)
+		con.Printf("%d entries, all in order; root %s, signed up to entry %d\n%s\n", v.Size, v.Root, v.Signed, v.Witnessed)
+		for _, f := range v.Clock {
+			con.Printf("misdated: %s\n", f)
+		}
+		if more := v.Misdated - uint64(len(v.Clock)); more > 0 {
+			con.Printf("misdated: %d more\n", more)
+		}
 	} else {
 		con.Printf("NOT in order: %s\n", v.Fault)
 	}

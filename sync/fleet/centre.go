@@ -32,6 +32,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
+	"limen/sync/journal"
 	"limen/sync/wire"
 )
 
@@ -69,15 +70,16 @@ func (cfg Config) withDefaults() Config {
 
 // Centre is an open centre. Open starts its listeners; Run does its work.
 type Centre struct {
-	cfg     Config
-	lock    *os.File
-	records *Records
-	signer  note.Signer
-	key     string // verifier text
-	broker  *broker
-	conn    *nats.Conn
-	entries jetstream.Consumer
-	page    net.Listener
+	cfg      Config
+	lock     *os.File
+	records  *Records
+	signer   note.Signer
+	key      string // verifier text
+	cosigner *journal.Cosigner
+	broker   *broker
+	conn     *nats.Conn
+	entries  jetstream.Consumer
+	page     net.Listener
 
 	closing sync.Once
 	closed  error
@@ -112,6 +114,9 @@ func (c *Centre) open() (err error) {
 		return err
 	}
 	if c.signer, c.key, err = receiptKey(c.cfg.Dir); err != nil {
+		return err
+	}
+	if c.cosigner, err = openCosigner(c.cfg.Dir, c.cfg.Now); err != nil {
 		return err
 	}
 	if c.records, err = openRecords(c.cfg.Dir); err != nil {

@@ -115,6 +115,7 @@ func (c *Centre) settle(ctx context.Context, group []jetstream.Msg) {
 			return
 		}
 	}
+	c.cosign(answers)
 	if err := c.answer(answers); err != nil {
 		c.cfg.Log.Warn("receipts not sent; the devices ask again", "error", err)
 	}

@@ -256,6 +256,8 @@ func TestVerifyNamesTheFirstBadEntry(t *testing.T) {
 		"a hash":                           {[]string{"UPDATE hashes SET hash = zeroblob(32) WHERE number = 5"}, 3, "tree"},
 		"a checkpoint":                     {[]string{"UPDATE checkpoints SET note = x'00'"}, 19, "checkpoint"},
 		"no checkpoint":                    {[]string{"DELETE FROM checkpoints"}, 0, "checkpoint"},
+		"whom it is about":                 {[]string{"UPDATE entries SET document = zeroblob(32) WHERE number = 6"}, 6, "index"},
+		"that it is about anybody":         {[]string{"UPDATE entries SET document = NULL WHERE number = 6"}, 6, "index"},
 		"the root":                         {[]string{"UPDATE devices SET root = zeroblob(32)"}, 20, "tree"},
 		"cut, and the size with it":        {[]string{"DELETE FROM entries WHERE number >= 15", "UPDATE devices SET size = 15"}, 0, "tree"},
 		"another device's key, re-signing": {[]string{"UPDATE devices SET public_key = zeroblob(32)"}, 19, "checkpoint"},

@@ -85,7 +85,7 @@ func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
 		return err
 	}
 	defer w.hashes.Close()
-	entries, err := tx.QueryContext(ctx, "SELECT number, leaf, salt, body FROM entries WHERE device = ? ORDER BY number", w.Device)
+	entries, err := tx.QueryContext(ctx, "SELECT number, leaf, salt, body, document FROM entries WHERE device = ? ORDER BY number", w.Device)
 	if err != nil {
 		return err
 	}
@@ -93,13 +93,14 @@ func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
 	i := uint64(0)
 	for ; entries.Next() && w.Fault == nil; i++ {
 		var number uint64
-		var leaf, salt, body []byte
-		if err := entries.Scan(&number, &leaf, &salt, &body); err != nil {
+		var leaf, salt, body, found []byte
+		if err := entries.Scan(&number, &leaf, &salt, &body, &found); err != nil {
 			return err
 		}
 		if err := w.entry(i, number, leaf, salt, body); err != nil {
 			return err
 		}
+		w.index(i, body, found)
 	}
 	if err := errors.Join(entries.Err(), w.hashes.Err()); err != nil {
 		return err

@@ -106,7 +106,7 @@ func (h *History) Find(ctx context.Context, d Document, by Asker) (Found, error)
 	}
 	f.Times = len(seen)
 	for _, s := range seen {
-		f.Checks = append(f.Checks, FoundCheck{s.entry.Index, s.Earlier, s.Decision.Reasons})
+		f.Checks = append(f.Checks, FoundCheck{s.index, s.earlier, s.reasons})
 	}
 	if len(seen) > 0 {
 		f.First, f.Last = &f.Checks[len(seen)-1].At, &f.Checks[0].At

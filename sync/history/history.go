@@ -34,8 +34,10 @@ type Options struct {
 
 // History is the records of one device.
 type History struct {
-	journal *journal.Journal
-	opts    Options
+	journal   *journal.Journal
+	opts      Options
+	witnesses []*journal.CosignatureVerifier
+	quorum    int
 }
 
 var _ limen.History = (*History)(nil)
@@ -48,7 +50,7 @@ func New(j *journal.Journal, opts Options) *History {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &History{j, opts}
+	return &History{journal: j, opts: opts}
 }
 
 // documentKey is the index key of a document: a prefix that keeps it apart
@@ -57,6 +59,30 @@ func documentKey(p limen.Pseudonym) []byte { return append([]byte("doc\x00"), p[
 
 // aboutKey is the index key of what officers say about a record.
 func aboutKey(record string) []byte { return append([]byte("about\x00"), record...) }
+
+// keysOf are the index keys of a record, all of them.
+func keysOf(r limen.Record) (keys [][]byte) {
+	if r.Document.Pseudonym != (limen.Pseudonym{}) {
+		keys = append(keys, documentKey(r.Document.Pseudonym))
+	}
+	switch {
+	case r.Officer != nil:
+		keys = append(keys, aboutKey(r.Officer.Inspection))
+	case r.Correction != nil:
+		keys = append(keys, aboutKey(r.Correction.Record))
+	}
+	return keys
+}
+
+// meaning is what a body says of its own entry: nothing where this version
+// cannot read it.
+func meaning(body []byte) (journal.Meaning, bool) {
+	r, err := limen.DecodeRecord(body)
+	if err != nil {
+		return journal.Meaning{}, false
+	}
+	return journal.Meaning{Keys: keysOf(r), At: max(r.Started, r.Ended).Time()}, true
+}
 
 // Append implements limen.History.
 func (h *History) Append(ctx context.Context, r limen.Record, about limen.Subject) (limen.Receipt, error) {
@@ -72,17 +98,7 @@ func (h *History) append(ctx context.Context, r limen.Record, beside ...journal.
 	if err != nil {
 		return limen.Receipt{}, fmt.Errorf("cannot encode record: %w", err)
 	}
-	d := journal.Draft{Body: body, Beside: beside}
-	if r.Document.Pseudonym != (limen.Pseudonym{}) {
-		d.Keys = append(d.Keys, documentKey(r.Document.Pseudonym))
-	}
-	switch {
-	case r.Officer != nil:
-		d.Keys = append(d.Keys, aboutKey(r.Officer.Inspection))
-	case r.Correction != nil:
-		d.Keys = append(d.Keys, aboutKey(r.Correction.Record))
-	}
-	receipt, err := h.journal.AppendDraft(ctx, d)
+	receipt, err := h.journal.AppendDraft(ctx, journal.Draft{Body: body, Keys: keysOf(r), Beside: beside})
 	if err != nil {
 		return limen.Receipt{}, fmt.Errorf("cannot store record: %w", err)
 	}
@@ -97,9 +113,9 @@ const (
 
 // sight is an inspection with what was said about it.
 type sight struct {
-	entry journal.Entry
-	limen.Record
-	limen.Earlier
+	index   uint64
+	reasons []limen.Reason // why referred
+	earlier limen.Earlier
 }
 
 // sights are a document's inspections since a time, newest first, at most n.
@@ -131,7 +147,7 @@ func (h *History) sights(ctx context.Context, p limen.Pseudonym, since time.Time
 			}
 		case r.Kind == limen.KindInspection:
 			e := of(r.ID)
-			out = append(out, sight{entry, r, limen.Earlier{
+			out = append(out, sight{entry.Index, r.Decision.Reasons, limen.Earlier{
 				Record: r.ID, At: r.Started.Time(), Site: r.Site, Device: r.Device, Outcome: r.Decision.Outcome,
 				Officer: e.Officer, Correction: e.Correction, Lost: wasLost(r),
 				Pseudonym: r.Document.Pseudonym, Proof: r.Chip.Proof, SODMark: r.Chip.SODMark, KeyMark: r.Chip.KeyMark,
@@ -164,7 +180,7 @@ func (h *History) Earlier(ctx context.Context, about limen.Subject, since time.T
 	}
 	var out []limen.Earlier
 	for _, s := range seen {
-		out = append(out, s.Earlier)
+		out = append(out, s.earlier)
 	}
 	return out, nil
 }
@@ -251,9 +267,15 @@ func (h *History) corrections(record string) (out []string, err error) {
 	return out, nil
 }
 
+// Witnessed tells Verify whose cosignatures count, and how many of them a
+// checkpoint needs. It is called before the history is used.
+func (h *History) Witnessed(witnesses []*journal.CosignatureVerifier, quorum int) {
+	h.witnesses, h.quorum = witnesses, quorum
+}
+
 // Verify recomputes the whole journal; see journal.Verify.
 func (h *History) Verify(ctx context.Context) (journal.Verdict, error) {
-	return h.journal.Verify(ctx, nil)
+	return h.journal.Verify(ctx, journal.Check{Meaning: meaning, Witnesses: h.witnesses, Quorum: h.quorum})
 }
 
 // Close closes the journal.

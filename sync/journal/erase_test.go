@@ -120,7 +120,7 @@ func TestErasedBytesAreGoneFromEveryFile(t *testing.T) {
 			for range j.Find(document, time.Time{}) {
 				t.Error("the document is still found")
 			}
-			if v, err := j.Verify(t.Context(), nil); err != nil || v.Fault != nil || v.Erased != uint64(len(mine)) || v.Root != root {
+			if v, err := j.Verify(t.Context(), Check{}); err != nil || v.Fault != nil || v.Erased != uint64(len(mine)) || v.Root != root {
 				t.Errorf("Verify: got %+v, %v; want %d erased under the same root", v, err, len(mine))
 			}
 			for i := range uint64(n) {
@@ -139,7 +139,7 @@ func TestErasedBytesAreGoneFromEveryFile(t *testing.T) {
 			j.Close()
 			absent("after closing")
 			j = openTest(t, dir, opts)
-			if v, err := j.Verify(t.Context(), nil); err != nil || v.Fault != nil || v.Root != root {
+			if v, err := j.Verify(t.Context(), Check{}); err != nil || v.Fault != nil || v.Root != root {
 				t.Errorf("reopened: got %+v, %v", v, err)
 			}
 		})
@@ -206,7 +206,7 @@ func TestErasureIsTakenUpAgain(t *testing.T) {
 		}
 		j.Close()
 		j = openTest(t, dir, testOptions())
-		v, err := j.Verify(t.Context(), nil)
+		v, err := j.Verify(t.Context(), Check{})
 		if err != nil || v.Fault != nil || v.Erased != 3 {
 			t.Errorf("%d buried: got %+v, %v; want 3 erased", buried, v, err)
 		}
@@ -242,11 +242,11 @@ func TestErasureBesideReaders(t *testing.T) {
 			}
 		}
 		appendN(t, j, 1)
-		if v, err := j.Verify(t.Context(), nil); err != nil || v.Fault != nil {
+		if v, err := j.Verify(t.Context(), Check{}); err != nil || v.Fault != nil {
 			t.Fatalf("while erasing: %+v, %v", v, err)
 		}
 	}
-	if v, err := j.Verify(t.Context(), nil); err != nil || v.Fault != nil || v.Erased != 20 {
+	if v, err := j.Verify(t.Context(), Check{}); err != nil || v.Fault != nil || v.Erased != 20 {
 		t.Errorf("got %+v, %v; want 20 erased", v, err)
 	}
 }

@@ -26,6 +26,7 @@ import (
 //	i len key time index            ┘ nothing: found by key, newest last
 //	t index        tombstone of an erased entry: a signed note
 //	p size         signed checkpoint
+//	c size         signed checkpoint with cosignatures
 //	n name         what lies beside the log, erasable
 //	x number       what is being erased
 //

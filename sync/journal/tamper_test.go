@@ -115,7 +115,7 @@ func TestTamper(t *testing.T) {
 			j.Close()
 			edit(t, dir, c.change)
 			j = openTest(t, dir, testOptions())
-			v, err := j.Verify(t.Context(), nil)
+			v, err := j.Verify(t.Context(), Check{})
 			if err != nil {
 				t.Fatalf("Verify: %v", err)
 			}
@@ -159,7 +159,7 @@ func TestDiskByteFlips(t *testing.T) {
 			}
 			continue
 		}
-		v, err := j.Verify(t.Context(), nil)
+		v, err := j.Verify(t.Context(), Check{})
 		if err == nil && v.Fault == nil {
 			unseen++ // bytes nobody reads: the bloom filter
 		}

@@ -19,11 +19,12 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Versions of the payloads; a reader takes no other. Batches had none of the
-// device's word about erased entries in version 1.
+// Versions of the payloads; a reader takes no other. In version 1 batches had
+// none of the device's word about erased entries, and answers no cosignature.
 const (
-	Version      = 1 // statuses and answers
-	BatchVersion = 2
+	Version       = 1 // statuses
+	BatchVersion  = 2
+	AnswerVersion = 2
 )
 
 // Bounds. A message fits a broker's usual limit of 1 MiB.
@@ -156,6 +157,9 @@ type Answer struct {
 	Refusal Refusal `cbor:"5,keyasint,omitempty"`
 	Have    uint64  `cbor:"6,keyasint,omitempty"` // entries the centre holds, with a refusal
 	Detail  string  `cbor:"7,keyasint,omitempty"`
+	// Cosignature is the centre's word as a witness, with a receipt: the note
+	// signature lines it adds to the checkpoint of what the receipt is for.
+	Cosignature []byte `cbor:"8,keyasint,omitempty"`
 }
 
 var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
@@ -193,7 +197,7 @@ func (s Status) Encode() ([]byte, error) {
 
 // Encode writes an answer.
 func (a Answer) Encode() ([]byte, error) {
-	a.Version, a.Kind = Version, KindReceipt
+	a.Version, a.Kind = AnswerVersion, KindReceipt
 	if err := a.check(); err != nil {
 		return nil, err
 	}
@@ -281,11 +285,17 @@ func (s Status) check() error {
 }
 
 func (a Answer) check() error {
-	if err := checkHead(a.Version, Version, a.Kind, KindReceipt, a.Device); err != nil {
+	if err := checkHead(a.Version, AnswerVersion, a.Kind, KindReceipt, a.Device); err != nil {
 		return err
 	}
 	if (len(a.Receipt) == 0) == (a.Refusal == "") {
 		return errors.New("an answer is either a receipt or a refusal")
+	}
+	if len(a.Cosignature) > 0 && len(a.Receipt) == 0 {
+		return errors.New("a cosignature without a receipt")
+	}
+	if len(a.Cosignature) > maxNote {
+		return fmt.Errorf("cosignature of %d bytes; the limit is %d", len(a.Cosignature), maxNote)
 	}
 	if len(a.Receipt) > maxNote || len(a.Refusal) > maxWord || len(a.Detail) > maxWord {
 		return fmt.Errorf("answer over its limits: receipt %d, refusal %d, detail %d bytes", len(a.Receipt), len(a.Refusal), len(a.Detail))

@@ -38,7 +38,7 @@ func TestRoundTrips(t *testing.T) {
 	if got, err := DecodeStatus(raw); err != nil || got != s {
 		t.Errorf("status: got %+v, %v; want %+v", got, err, s)
 	}
-	a := Answer{Version: Version, Kind: KindReceipt, Device: "gate-1", Refusal: RefusedGap, Have: 4, Detail: "send from 4"}
+	a := Answer{Version: AnswerVersion, Kind: KindReceipt, Device: "gate-1", Refusal: RefusedGap, Have: 4, Detail: "send from 4"}
 	if raw, err = a.Encode(); err != nil {
 		t.Fatal(err)
 	}

@@ -179,6 +179,7 @@ func (s *Stage) writeConfig(uplink device.UplinkConfig) error {
 	}
 	c.Console.Listen = "127.0.0.1:0"
 	c.Uplink = uplink
+	c.Witness = device.WitnessConfig{Ask: []device.WitnessAsk{{Key: s.Centre.WitnessKey()}}, Quorum: 1}
 	b, err := yaml.Marshal(c)
 	if err != nil {
 		return err
