@@ -31,6 +31,7 @@ var onlyIn = map[string][]string{
 	"github.com/nats-io/":           {"limen/sync/fleet"},
 	"github.com/ebfe/scard":         {"limen/hw/pcsc"},
 	"github.com/miekg/pkcs11":       {"limen/hw/keystore/token"},
+	"github.com/google/go-tpm":      {"limen/hw/keystore"},
 	"go.bug.st/serial":              {"limen/hw/serialport"},
 	"github.com/eclipse/paho.mqtt.": {"limen/sync/uplink"},
 }
