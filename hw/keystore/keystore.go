@@ -6,21 +6,17 @@
 // or sealed by the machine's TPM 2.0 with or without a passphrase besides, so
 // that the file is worth nothing elsewhere. Vault holds them for a handheld:
 // unlocked at sign-in, locked after, of no use without contact, destroyed on
-// command. The package leaves out rotation: a new
-// signing key is a new device, a new fleet key a new history.
+// command. The fleet key rotates with overlap (Rotate); the others do not: a
+// new signing key is a new device.
 package keystore
 
 import (
 	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"strings"
 )
 
 // ErrPassphrase means that the keys are sealed and the passphrase was missing or
@@ -47,9 +43,10 @@ func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Keystore holds the open keys. It prints as redacted.
 type Keystore struct {
-	signer *Signer
-	fleet  Key
-	store  Key
+	signer  *Signer
+	fleet   Key
+	earlier []Key // fleet keys that overlap with it, newest first
+	store   Key
 }
 
 // Format redacts, whatever the verb.
@@ -108,7 +105,7 @@ func Open(dir string, passphrase Passphrase) (*Keystore, error) {
 }
 
 func (s secrets) open() *Keystore {
-	return &Keystore{signer: &Signer{ed25519.NewKeyFromSeed(s.seed[:])}, fleet: s.fleet, store: s.store}
+	return &Keystore{signer: &Signer{ed25519.NewKeyFromSeed(s.seed[:])}, fleet: s.fleet, earlier: s.earlier, store: s.store}
 }
 
 // Signer is the device's signing key.
@@ -117,35 +114,9 @@ func (k *Keystore) Signer() *Signer { return k.signer }
 // StoreKey encrypts the device's store.
 func (k *Keystore) StoreKey() Key { return k.store }
 
-// FleetKey is what a further device of the fleet is created with. Whoever has
-// it can find out which pseudonym a known document has.
+// FleetKey is what a further device of the fleet is created with, or given by
+// Rotate. Whoever has it can find out which documents a history knows.
 func (k *Keystore) FleetKey() Key { return k.fleet }
-
-// pseudonymDomain separates pseudonyms from every other use of the fleet key.
-const pseudonymDomain = "limen document pseudonym v1\n"
-
-// Pseudonym stands for a document in records: HMAC-SHA-256 of issuer and
-// number under the fleet key. Letter case, spaces and the MRZ's filler '<' do
-// not matter, so that the printed and the machine-read number give the same.
-func (k *Keystore) Pseudonym(issuer, number string) [32]byte {
-	mac := hmac.New(sha256.New, k.fleet[:])
-	mac.Write([]byte(pseudonymDomain))
-	for _, part := range []string{plain(issuer), plain(number)} {
-		// With its length before it no part can run into the next.
-		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
-		mac.Write([]byte(part))
-	}
-	return [32]byte(mac.Sum(nil))
-}
-
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '<' || r == ' ' {
-			return -1
-		}
-		return r
-	}, strings.ToUpper(s))
-}
 
 // Signer signs as the device (Ed25519, RFC 8032). It prints as redacted. What is
 // signed must name its own purpose; the signer adds none.

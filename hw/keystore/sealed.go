@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -69,22 +67,21 @@ func Reseal(dir string, from, to Seal) error {
 	return nil
 }
 
-// replace puts a file in place of the old one, so that one of them is there
-// whole, also after a power cut.
-func replace(dir, name string, content []byte) error {
-	f, err := os.CreateTemp(dir, ".keys-*") // mode 0600
-	if err != nil {
-		return err
+// like is w as the key file was sealed: into the TPM where it was, to the same
+// registers, and under a passphrase only where there was one.
+func (w Seal) like(sealed []byte) Seal {
+	var f file
+	if json.Unmarshal(sealed, &f) != nil || f.Seal != sealTPM || f.TPM == nil {
+		return Seal{Passphrase: w.Passphrase}
 	}
-	defer os.Remove(f.Name()) // fails, as it should, once it has been renamed
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	where := TPM{PCRs: f.TPM.PCRs}
+	if w.TPM != nil {
+		where.Path = w.TPM.Path
 	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
+	if !f.TPM.Passphrase {
+		return Seal{TPM: &where}
 	}
-	return syncDir(dir)
+	return Seal{TPM: &where, Passphrase: w.Passphrase}
 }
 
 func (w Seal) seal(s secrets) ([]byte, error) {
@@ -123,7 +120,7 @@ func (w Seal) seal(s secrets) ([]byte, error) {
 
 // tpmBody decrypts with the key that the TPM keeps.
 func (f *file) tpmBody(w Seal) ([]byte, error) {
-	if f.TPM == nil || len(f.Nonce) != chacha20poly1305.NonceSizeX || len(f.Body) != secretsSize+chacha20poly1305.Overhead {
+	if f.TPM == nil || len(f.Nonce) != chacha20poly1305.NonceSizeX || !fits(len(f.Body)-chacha20poly1305.Overhead) {
 		return nil, errors.New("the TPM's seal is incomplete: restore the file from its backup")
 	}
 	if err := f.TPM.bounded(); err != nil {

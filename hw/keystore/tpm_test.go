@@ -233,6 +233,20 @@ func TestReseal(t *testing.T) {
 			t.Errorf("%s: %v", step.name, err)
 		}
 	}
+	if err := Reseal(dir, Seal{Passphrase: say("newer")}, in); err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := RotateSealed(dir, nil, 1, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, fileName))
+	if err != nil || !bytes.Contains(raw, []byte(sealTPM)) {
+		t.Errorf("the fleet key rotated, and the keys are no more sealed as they were (%v)", err)
+	}
+	if k, err := OpenSealed(dir, in); err != nil || k.FleetKey() != rotated.FleetKey() || k.FleetKey() == made.FleetKey() || len(k.FleetKeyIDs()) != 2 {
+		t.Errorf("rotated: %v", err)
+	}
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("the folder has %v (%v), want the key file alone", left, err)

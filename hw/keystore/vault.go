@@ -108,6 +108,7 @@ func (v *Vault) Lock() error {
 
 func (v *Vault) wipe() {
 	if v.keys != nil {
+		clear(v.keys.earlier)
 		*v.keys = secrets{}
 		v.keys = nil
 	}
@@ -118,7 +119,7 @@ func (v *Vault) wipe() {
 // ErrLocked and ErrRevoked.
 func (v *Vault) Use(f func(*Keystore) error) error {
 	return v.use(func(s secrets) error {
-		s.fleet = Key{}
+		s.fleet, s.earlier = Key{}, nil
 		return f(s.open())
 	})
 }

@@ -62,6 +62,11 @@ func (v *vaultTest) want(what string, device, fleet error) {
 	}
 }
 
+// wiped tells whether nothing of the keys is left.
+func wiped(s *secrets) bool {
+	return s.seed == Key{} && s.fleet == Key{} && s.store == Key{} && len(s.earlier) == 0
+}
+
 func TestVaultIsLockedUntilSignIn(t *testing.T) {
 	v := newVault(t, 0)
 	v.want("at first", ErrLocked, ErrLocked)
@@ -75,7 +80,7 @@ func TestVaultIsLockedUntilSignIn(t *testing.T) {
 	if err := v.Lock(); err != nil {
 		t.Fatal(err)
 	}
-	if *held != (secrets{}) {
+	if !wiped(held) {
 		t.Error("the keys are still in memory")
 	}
 	v.want("locked", ErrLocked, ErrLocked)
@@ -157,7 +162,7 @@ func TestRevokedKeysAreGone(t *testing.T) {
 	}
 	v.want("revoked", ErrRevoked, ErrRevoked)
 	after := make([]byte, len(body))
-	if _, err := behind.Read(after); err != nil || bytes.Contains(after, body[:64]) || *held != (secrets{}) {
+	if _, err := behind.Read(after); err != nil || bytes.Contains(after, body[:64]) || !wiped(held) {
 		t.Errorf("the keys are still there (%v)", err)
 	}
 	for name, err := range map[string]error{

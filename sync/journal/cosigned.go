@@ -41,9 +41,9 @@ func (j *Journal) AddCosignatures(ctx context.Context, signed []byte) error {
 	if err := j.room(j.opts.Reserve); err != nil {
 		return err
 	}
-	j.cosigning.Lock()
-	defer j.cosigning.Unlock()
-	err = j.db.Update(func(txn *badger.Txn) error {
+	j.write.Lock()
+	defer j.write.Unlock()
+	err = j.update(func(txn *badger.Txn) error {
 		root, err := tlog.TreeHash(int64(c.Size), hashReader(txn))
 		if err != nil {
 			return err

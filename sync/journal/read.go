@@ -12,11 +12,40 @@ import (
 
 // view reads one state of the store.
 func (j *Journal) view(f func(*badger.Txn) error) error {
-	err := j.db.View(f)
+	if j.db.IsClosed() {
+		return ErrClosed
+	}
+	txn := j.db.NewTransactionAt(j.version.Load(), false)
+	defer txn.Discard()
+	err := f(txn)
 	if errors.Is(err, badger.ErrDBClosed) {
 		return ErrClosed
 	}
 	return err
+}
+
+// update makes one durable change of the store. The caller holds j.write.
+func (j *Journal) update(f func(*badger.Txn) error) error {
+	return j.updateAt(j.version.Load()+1, f)
+}
+
+func (j *Journal) updateAt(version uint64, f func(*badger.Txn) error) error {
+	if j.db.IsClosed() {
+		return ErrClosed
+	}
+	txn := j.db.NewTransactionAt(j.version.Load(), true)
+	defer txn.Discard()
+	if err := f(txn); err != nil {
+		return err
+	}
+	if err := txn.CommitAt(version, nil); err != nil {
+		return err
+	}
+	if version > j.version.Load() {
+		j.version.Store(version)
+		j.db.SetDiscardTs(version)
+	}
+	return nil
 }
 
 // Entry reads entry i; ErrNoEntry when the journal is shorter.
@@ -34,7 +63,19 @@ func (j *Journal) Entry(i uint64) (e Entry, err error) {
 	return e, nil
 }
 
+// readEntry reads an entry. One that is erased meanwhile is an erased one: its
+// tombstone is there before anything else goes.
 func readEntry(txn *badger.Txn, i uint64) (Entry, error) {
+	e, err := readParts(txn, i)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		if _, terr := txn.Get(tombKey(i)); terr == nil {
+			return Entry{Index: i, Leaf: e.Leaf, Erased: true}, nil
+		}
+	}
+	return e, err
+}
+
+func readParts(txn *badger.Txn, i uint64) (Entry, error) {
 	e := Entry{Index: i}
 	var err error
 	if e.Leaf, err = getHash(txn, leafKey(i)); err != nil {

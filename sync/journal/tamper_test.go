@@ -100,6 +100,9 @@ func TestTamper(t *testing.T) {
 			}
 			return nil
 		}, 10, "checkpoint"},
+		{"erased without the device's key", func(txn *badger.Txn) error {
+			return errors.Join(txn.Set(tombKey(5), []byte("limen tombstone v1")), txn.Delete(bodyKey(5)), txn.Delete(saltKey(5)), txn.Delete(metaKey(5)))
+		}, 5, "tombstone"},
 		{"cut", func(txn *badger.Txn) error { return txn.Set(keySize, []byte{0, 0, 0, 0, 0, 0, 0, 8}) }, 8, "checkpoint"},
 		{"cut with its checkpoint", func(txn *badger.Txn) error {
 			return errors.Join(txn.Set(keySize, []byte{0, 0, 0, 0, 0, 0, 0, 8}), txn.Delete(checkpointKey(n)))

@@ -13,7 +13,7 @@ import (
 // Fault is the first thing found wrong.
 type Fault struct {
 	Index uint64 `json:"index"` // the entry; of a checkpoint the last entry it covers
-	Part  string `json:"part"`  // "leaf", "content", "index", "time", "tree", "checkpoint", "cosignature"
+	Part  string `json:"part"`  // "leaf", "content", "index", "time", "tombstone", "tree", "checkpoint", "cosignature"
 	What  string `json:"what"`
 }
 
@@ -155,10 +155,22 @@ func (w *walk) content(i uint64) (Hash, error) {
 	}
 	if e.Erased {
 		w.verdict.Erased++
-		for _, key := range [][]byte{bodyKey(i), saltKey(i), metaKey(i)} {
-			if _, err := w.txn.Get(key); !errors.Is(err, badger.ErrKeyNotFound) {
-				w.fault(i, "content", "it was erased and something of it is still there")
-			}
+		signed, err := get(w.txn, tombKey(i))
+		if err != nil {
+			return leaf, w.missing(err, i, "tombstone", "the tombstone")
+		}
+		if err := CheckTombstone(signed, w.verifier, Stub{i, leaf}); err != nil {
+			w.fault(i, "tombstone", "%v", err)
+			return leaf, nil
+		}
+		if rest(w.txn, i) {
+			// It may be going just now; what this verification sees is older.
+			return leaf, w.view(func(now *badger.Txn) error {
+				if rest(now, i) && !underway(now) {
+					w.fault(i, "content", "it was erased and something of it is still there")
+				}
+				return nil
+			})
 		}
 		return leaf, nil
 	}
@@ -168,11 +180,38 @@ func (w *walk) content(i uint64) (Hash, error) {
 	}
 	for _, k := range e.Keys {
 		if _, err := w.txn.Get(indexKey(k, e.At, i)); err != nil {
+			if w.erasedNow(i) {
+				break
+			}
 			return leaf, w.missing(err, i, "index", "an index key")
 		}
 	}
 	w.meaning(e)
 	return leaf, nil
+}
+
+// rest tells whether something of an erased entry is still there.
+func rest(txn *badger.Txn, i uint64) bool {
+	for _, key := range [][]byte{bodyKey(i), saltKey(i), metaKey(i)} {
+		if _, err := txn.Get(key); !errors.Is(err, badger.ErrKeyNotFound) {
+			return true
+		}
+	}
+	return false
+}
+
+// erasedNow tells whether an entry has been erased meanwhile.
+func (w *walk) erasedNow(i uint64) bool {
+	e, err := w.Entry(i)
+	return err == nil && e.Erased
+}
+
+// underway tells whether something is being erased.
+func underway(txn *badger.Txn) bool {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{'x'}})
+	defer it.Close()
+	it.Rewind()
+	return it.Valid()
 }
 
 // tree adds a leaf and compares every hash it completes with the stored one.

@@ -7,7 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
+	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -69,4 +72,70 @@ func CheckVouched(signed []byte, verifier note.Verifier, stubs []Stub) error {
 		return errors.New("the device vouched for other erased entries than these")
 	}
 	return nil
+}
+
+// tombHead begins every tombstone; see vouchHead.
+const tombHead = "limen tombstone v1"
+
+// tombText is the note text: head, origin, index and base64 leaf, a line each.
+// It has no time and no reason, so that it shares nothing with another.
+func tombText(origin string, s Stub) string {
+	return fmt.Sprintf("%s\n%s\n%d\n%s\n", tombHead, origin, s.Index, base64.StdEncoding.EncodeToString(s.Leaf[:]))
+}
+
+// tombstone is the device's signed word that one entry is erased.
+func (j *Journal) tombstone(s Stub) ([]byte, error) {
+	signed, err := note.Sign(&note.Note{Text: tombText(j.opts.Name, s)}, j.signer)
+	if err != nil {
+		return nil, fmt.Errorf("cannot sign the tombstone of entry %d: %w", s.Index, err)
+	}
+	return signed, nil
+}
+
+// Tombstone is the device's signed word that entry i is erased; ErrNoEntry
+// where it is not.
+func (j *Journal) Tombstone(i uint64) (signed []byte, err error) {
+	err = j.view(func(txn *badger.Txn) error {
+		signed, err = get(txn, tombKey(i))
+		return err
+	})
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, fmt.Errorf("entry %d is not erased: %w", i, ErrNoEntry)
+	}
+	return signed, err
+}
+
+// CheckTombstone checks that signed is verifier's word that just this entry is
+// erased.
+func CheckTombstone(signed []byte, verifier note.Verifier, s Stub) error {
+	n, err := note.Open(signed, note.VerifierList(verifier))
+	if err != nil {
+		return fmt.Errorf("the tombstone is not signed by %s: %w", verifier.Name(), err)
+	}
+	if n.Text != tombText(verifier.Name(), s) {
+		return errors.New("the tombstone is another entry's")
+	}
+	return nil
+}
+
+// ParseTombstone reads what a tombstone speaks of, after its signature.
+func ParseTombstone(signed []byte, verifier note.Verifier) (Stub, error) {
+	n, err := note.Open(signed, note.VerifierList(verifier))
+	if err != nil {
+		return Stub{}, fmt.Errorf("the tombstone is not signed by %s: %w", verifier.Name(), err)
+	}
+	var s Stub
+	lines := strings.Split(n.Text, "\n")
+	if len(lines) != 5 || lines[0] != tombHead {
+		return Stub{}, errors.New("not a tombstone: it has four lines, head, origin, index and leaf")
+	}
+	if s.Index, err = strconv.ParseUint(lines[2], 10, 63); err != nil {
+		return Stub{}, errors.New("the tombstone's third line is no index")
+	}
+	b, err := base64.StdEncoding.DecodeString(lines[3])
+	if err != nil || len(b) != len(s.Leaf) {
+		return Stub{}, errors.New("the tombstone's fourth line is no leaf")
+	}
+	s.Leaf = Hash(b)
+	return s, CheckTombstone(signed, verifier, s)
 }
