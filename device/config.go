@@ -36,6 +36,8 @@ type Config struct {
 	Store           string           `yaml:"store"`
 	Keys            string           `yaml:"keys"`
 	Socket          string           `yaml:"socket"`
+	History         HistoryConfig    `yaml:"history"`
+	Sites           []SiteConfig     `yaml:"sites"`
 	Lookups         []LookupConfig   `yaml:"lookups"`
 	Console         ConsoleConfig    `yaml:"console"`
 	Metrics         string           `yaml:"metrics"`
@@ -255,6 +257,9 @@ func (c Config) Validate() error {
 				return &keyError{"uplink.broker", "is set, so uplink." + path + " must be too"}
 			}
 		}
+	}
+	if err := c.validateHistory(); err != nil {
+		return err
 	}
 	return c.Witness.validate()
 }

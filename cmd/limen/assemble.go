@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +37,7 @@ import (
 type assembly struct {
 	cfg       device.Config
 	log       *slog.Logger
+	policy    limen.Policy
 	keys      *keystore.Keystore
 	journal   *journal.Journal
 	history   *history.History
@@ -73,7 +73,9 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err != nil {
 		return a, err
 	}
-	a.history = history.New(a.journal)
+	a.history = history.New(a.journal, history.Options{
+		Pseudonyms: pseudonyms{a.keys}, Signer: a.keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: a.sent(), Log: log,
+	})
 	a.closers = append(a.closers, a.history.Close)
 	store, err := trust.Open(cfg.Trust)
 	if err != nil {
@@ -84,6 +86,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 		return a, err
 	}
 	observer := &lateObserver{log: log, outcomes: a.metrics.outcomes}
+	a.policy = policy
 	a.appliance = device.New(cfg, device.Parts{
 		Policy: policy, Trust: store, History: a.history, Pseudonyms: pseudonyms{a.keys}, Lookups: lookups,
 		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log,
@@ -130,13 +133,6 @@ func sealOf(cfg device.Config) keystore.Seal {
 
 // passphrase is the one over the keys, where there is one.
 func passphrase() ([]byte, error) { return []byte(os.Getenv("LIMEN_PASSPHRASE")), nil }
-
-// pseudonyms fits the keystore, which knows nothing of limen, to its port.
-type pseudonyms struct{ keys *keystore.Keystore }
-
-func (p pseudonyms) Pseudonym(issuer, number string) limen.Pseudonym {
-	return p.keys.Pseudonym(issuer, number)
-}
 
 func (a *assembly) openLookups() ([]limen.Lookup, error) {
 	var out []limen.Lookup
@@ -228,7 +224,7 @@ func (a *assembly) openUplink() error {
 	if err != nil {
 		return cli.Usage(fmt.Errorf("uplink.receipt_key: %w", err))
 	}
-	a.outbox, err = outbox.Open(outbox.Options{Journal: a.journal, Device: a.cfg.Device, Centre: centre, Path: filepath.Join(a.cfg.Store, "receipt.note"), Log: a.log})
+	a.outbox, err = outbox.Open(outbox.Options{Journal: a.journal, Device: a.cfg.Device, Centre: centre, Path: receiptPath(a.cfg), Beside: a.history, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -282,6 +278,7 @@ func (a *assembly) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	own("retention", a.retain)
 	if a.cfg.Socket != "" {
 		own("history socket", func(ctx context.Context) error { return a.history.Serve(ctx, a.cfg.Socket) })
 	}
@@ -304,6 +301,30 @@ func (a *assembly) run(ctx context.Context) error {
 	err = errors.Join(err, a.console.Close(), server.Shutdown(closing))
 	wg.Wait()
 	return errors.Join(err, failed, a.close())
+}
+
+// retainEvery is how often the policy's retention is applied.
+const retainEvery = 24 * time.Hour
+
+// retain forgets what the policy keeps no longer, now and daily. That it could
+// not is for the next day to mend: a gate does not stop for it.
+func (a *assembly) retain(ctx context.Context) error {
+	daily := time.NewTicker(retainEvery)
+	defer daily.Stop()
+	for {
+		err := a.history.Tidy(ctx)
+		if err == nil {
+			_, err = a.history.Retain(ctx, a.policy)
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("what the policy keeps no longer was not erased", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-daily.C:
+		}
+	}
 }
 
 // close closes what was opened, last first.

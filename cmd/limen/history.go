@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"limen"
 	"limen/cmd/internal/cli"
 	"limen/device"
 	"limen/hw/keystore"
@@ -18,8 +17,12 @@ import (
 )
 
 type historyCommand struct {
-	Show   historyShow   `cmd:"" help:"Show entries, newest first."`
-	Verify historyVerify `cmd:"" help:"Recompute the whole journal and name the first bad entry."`
+	Find    historyFind    `cmd:"" help:"Where and how often a document was checked. The question is recorded."`
+	Show    historyShow    `cmd:"" help:"Show entries, newest first."`
+	Verify  historyVerify  `cmd:"" help:"Recompute the whole journal and name the first bad entry."`
+	Export  historyExport  `cmd:"" help:"Take out all that is known of a document, with proofs for others. It is recorded."`
+	Erase   historyErase   `cmd:"" help:"Forget a document, what is old, or entries. That it was done is recorded."`
+	Correct historyCorrect `cmd:"" help:"Say what is wrong in an entry; the entry stays."`
 }
 
 // historyOf says whose history is asked.
@@ -54,7 +57,9 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	if err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
-	asked := history.New(j)
+	asked := history.New(j, history.Options{
+		Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg),
+	})
 	asked.Witnessed(witnesses, cfg.Witness.Quorum)
 	return asked, nil
 }
@@ -91,8 +96,16 @@ func describeEntry(s history.Shown) string {
 	}
 	r := s.Record
 	what := string(r.Decision.Outcome)
-	if r.Kind == limen.KindOfficer {
+	switch {
+	case r.Officer != nil:
 		what = fmt.Sprintf("%s by officer %s, about entry %d", what, r.Officer.Officer, r.Officer.Index)
+	case r.Correction != nil:
+		what = fmt.Sprintf("correction by officer %s, about entry %d: %s", r.Correction.Officer, r.Correction.Index, r.Correction.Says)
+	case r.Question != nil:
+		what = fmt.Sprintf("%s by %s, %d found: %s", r.Question.What, r.Question.Who, r.Question.Found, r.Question.Why)
+	}
+	if s.Document != "" {
+		what += "  document " + s.Document
 	}
 	line := fmt.Sprintf("%6d  %s  %s/%s  %s", s.Index, r.Started.Time().Format(time.DateTime), r.Site, r.Device, what)
 	for _, reason := range append(r.Decision.Reasons, r.Decision.Notes...) {
@@ -100,6 +113,9 @@ func describeEntry(s history.Shown) string {
 	}
 	if r.Face != nil {
 		line += fmt.Sprintf("  judged by %s (%s)", r.Face.Model, r.Face.Grade)
+	}
+	for _, c := range s.Corrections {
+		line += "\n        CORRECTED: " + c
 	}
 	return line
 }

@@ -226,7 +226,7 @@ func (h *History) forget(ctx context.Context, entries []uint64) (Erased, error) 
 			return Erased{}, err
 		}
 		for _, k := range entry.Keys {
-			if rest, ok := bytes.CutPrefix(k, []byte("doc\x00")); ok && len(rest) == len(p) {
+			if rest, ok := bytes.CutPrefix(k, documentPrefix); ok && len(rest) == len(p) {
 				touched[limen.Pseudonym(rest)] = true
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"limen"
@@ -55,7 +56,9 @@ func New(j *journal.Journal, opts Options) *History {
 
 // documentKey is the index key of a document: a prefix that keeps it apart
 // from any other index, and the pseudonym.
-func documentKey(p limen.Pseudonym) []byte { return append([]byte("doc\x00"), p[:]...) }
+func documentKey(p limen.Pseudonym) []byte { return slices.Concat(documentPrefix, p[:]) }
+
+var documentPrefix = []byte("doc\x00")
 
 // aboutKey is the index key of what officers say about a record.
 func aboutKey(record string) []byte { return append([]byte("about\x00"), record...) }

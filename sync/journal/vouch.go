@@ -24,16 +24,43 @@ type Stub struct {
 	Leaf  Hash
 }
 
-// vouchText is the note text: head, origin and base64 SHA-256 of the head and
-// the stubs (index, 8 bytes big-endian; leaf), a line each.
-func vouchText(origin string, stubs []Stub) string {
-	h := sha256.New()
-	h.Write([]byte(vouchHead + "\n"))
+// spoken is what a word about stubs is about.
+func spoken(stubs []Stub) (b []byte) {
 	for _, s := range stubs {
-		h.Write(binary.BigEndian.AppendUint64(nil, s.Index))
-		h.Write(s.Leaf[:])
+		b = append(binary.BigEndian.AppendUint64(b, s.Index), s.Leaf[:]...)
 	}
-	return fmt.Sprintf("%s\n%s\n%s\n", vouchHead, origin, base64.StdEncoding.EncodeToString(h.Sum(nil)))
+	return b
+}
+
+// wordText is the note text of a device's word about something: head, origin
+// and base64 SHA-256 of the head's line and what it is about, a line each.
+func wordText(head, origin string, about []byte) string {
+	h := sha256.New()
+	h.Write([]byte(head + "\n"))
+	h.Write(about)
+	return fmt.Sprintf("%s\n%s\n%s\n", head, origin, base64.StdEncoding.EncodeToString(h.Sum(nil)))
+}
+
+// Word is the device's signed word about something that travels beside its
+// log. The head says what it is, and is that of no other note.
+func (j *Journal) Word(head string, about []byte) ([]byte, error) {
+	signed, err := note.Sign(&note.Note{Text: wordText(head, j.opts.Name, about)}, j.signer)
+	if err != nil {
+		return nil, fmt.Errorf("cannot sign %q: %w", head, err)
+	}
+	return signed, nil
+}
+
+// CheckWord checks that signed is verifier's word, of this head, about just this.
+func CheckWord(signed []byte, verifier note.Verifier, head string, about []byte) error {
+	n, err := note.Open(signed, note.VerifierList(verifier))
+	if err != nil {
+		return fmt.Errorf("%q is not signed by %s: %w", head, verifier.Name(), err)
+	}
+	if n.Text != wordText(head, verifier.Name(), about) {
+		return fmt.Errorf("%q is about something else", head)
+	}
+	return nil
 }
 
 // Vouch is the device's signed word that these entries, in this order, are
@@ -54,7 +81,7 @@ func (j *Journal) Vouch(ctx context.Context, indexes []uint64) ([]byte, error) {
 		}
 		stubs = append(stubs, Stub{i, e.Leaf})
 	}
-	signed, err := note.Sign(&note.Note{Text: vouchText(j.opts.Name, stubs)}, j.signer)
+	signed, err := note.Sign(&note.Note{Text: wordText(vouchHead, j.opts.Name, spoken(stubs))}, j.signer)
 	if err != nil {
 		return nil, fmt.Errorf("cannot sign for %d erased entries: %w", len(stubs), err)
 	}
@@ -68,7 +95,7 @@ func CheckVouched(signed []byte, verifier note.Verifier, stubs []Stub) error {
 	if err != nil {
 		return fmt.Errorf("the word about erased entries is not signed by %s: %w", verifier.Name(), err)
 	}
-	if n.Text != vouchText(verifier.Name(), stubs) {
+	if n.Text != wordText(vouchHead, verifier.Name(), spoken(stubs)) {
 		return errors.New("the device vouched for other erased entries than these")
 	}
 	return nil

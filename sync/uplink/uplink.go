@@ -310,6 +310,11 @@ func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) 
 		u.opts.Log.Warn("uplink ignores a receipt", "error", err)
 		return nothing, nil
 	}
+	if len(a.Forgotten) > 0 {
+		if err := u.opts.Outbox.Forgotten(context.Background(), a.Forgotten); err != nil {
+			u.opts.Log.Warn("uplink ignores a word about tombstones", "error", err)
+		}
+	}
 	if len(a.Cosignature) > 0 && u.opts.Cosigned != nil {
 		u.opts.Cosigned(held, a.Cosignature)
 	}

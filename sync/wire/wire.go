@@ -19,11 +19,13 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Versions of the payloads; a reader takes no other. In version 1 batches had
-// none of the device's word about erased entries, and answers no cosignature.
+// Versions of the payloads; a reader takes no other, but batches of the version
+// before, so that the centre can be updated first. In version 1 batches had none
+// of the device's word about erased entries, in version 2 no mappings and
+// tombstones; in version 1 answers had no cosignature and no word on tombstones.
 const (
 	Version       = 1 // statuses
-	BatchVersion  = 2
+	BatchVersion  = 3
 	AnswerVersion = 2
 )
 
@@ -33,6 +35,9 @@ const (
 	MaxEntries    = 256       // entries of one batch
 	MaxBatchBytes = 512 << 10 // bytes of bodies in one batch, unless it has a single entry
 	MaxBody       = 128 << 10 // bytes of one body
+	MaxMappings   = 768       // of one batch: each of its entries under three fleet keys
+	MaxTombstones = 128       // of one batch
+	maxTombstone  = 512       // bytes of one
 	maxNote       = 4 << 10   // bytes of a signed note
 	maxWord       = 200       // bytes of a text
 	hashSize      = 32        // bytes of a leaf
@@ -104,6 +109,31 @@ type Batch struct {
 	Entries    []Entry `cbor:"5,keyasint"`
 	Checkpoint []byte  `cbor:"6,keyasint"`           // signed note
 	Vouched    []byte  `cbor:"7,keyasint,omitempty"` // signed note: the entries without content, all of them, are erased
+
+	// Mappings lead from documents to the pseudonyms in this batch's records, so
+	// that the centre can join what devices know of one document, each by a
+	// pseudonym of its own. They are in no leaf, and go when the entries do.
+	Mappings   []Mapping `cbor:"8,keyasint,omitempty"`
+	Mapped     []byte    `cbor:"9,keyasint,omitempty"`  // signed note: the device's word for Mappings
+	Tombstones [][]byte  `cbor:"10,keyasint,omitempty"` // signed notes: entries the centre holds that are erased since, in no order
+}
+
+// Mapping leads from a document's keyed hash to its pseudonym on one device.
+type Mapping struct {
+	Pseudonym []byte `cbor:"1,keyasint"` // 32 bytes, random
+	Key       []byte `cbor:"2,keyasint"` // names the fleet key, 4 bytes
+	Hash      []byte `cbor:"3,keyasint"` // 32 bytes
+}
+
+// MappedHead begins the device's word for mappings.
+const MappedHead = "limen mappings v1"
+
+// Spoken is what the device's word for mappings is about.
+func Spoken(mappings []Mapping) (b []byte) {
+	for _, m := range mappings {
+		b = append(append(append(b, m.Pseudonym...), m.Key...), m.Hash...)
+	}
+	return b
 }
 
 // Erased reports that the entry is its leaf alone.
@@ -160,6 +190,9 @@ type Answer struct {
 	// Cosignature is the centre's word as a witness, with a receipt: the note
 	// signature lines it adds to the checkpoint of what the receipt is for.
 	Cosignature []byte `cbor:"8,keyasint,omitempty"`
+	// Forgotten is the centre's signed word, with a receipt, that it has erased
+	// what the batch's tombstones name.
+	Forgotten []byte `cbor:"9,keyasint,omitempty"`
 }
 
 var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
@@ -169,7 +202,7 @@ var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
 	}
 	dec, err := cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: MaxEntries, MaxMapPairs: 16, MaxNestedLevels: 5,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: MaxMappings, MaxMapPairs: 16, MaxNestedLevels: 5,
 	}.DecMode()
 	if err != nil {
 		panic("wire: CBOR decoding options: " + err.Error())
@@ -235,7 +268,11 @@ func checkHead(version, wantVersion int, kind, want Kind, device string) error {
 }
 
 func (b Batch) check() error {
-	if err := checkHead(b.Version, BatchVersion, b.Kind, KindEntries, b.Device); err != nil {
+	want := BatchVersion
+	if b.Version == BatchVersion-1 && len(b.Mappings)+len(b.Mapped)+len(b.Tombstones) == 0 {
+		want = b.Version
+	}
+	if err := checkHead(b.Version, want, b.Kind, KindEntries, b.Device); err != nil {
 		return err
 	}
 	if len(b.Entries) == 0 || len(b.Entries) > MaxEntries {
@@ -268,6 +305,27 @@ func (b Batch) check() error {
 	if (without > 0) != (len(b.Vouched) > 0) {
 		return fmt.Errorf("%d entries without content and %d bytes of the device's word that they are erased; one needs the other", without, len(b.Vouched))
 	}
+	return b.checkBeside()
+}
+
+// checkBeside checks what a batch carries beside entries.
+func (b Batch) checkBeside() error {
+	if len(b.Mappings) > MaxMappings || len(b.Tombstones) > MaxTombstones {
+		return fmt.Errorf("batch with %d mappings and %d tombstones; the limits are %d and %d", len(b.Mappings), len(b.Tombstones), MaxMappings, MaxTombstones)
+	}
+	if (len(b.Mappings) > 0) != (len(b.Mapped) > 0) || len(b.Mapped) > maxNote {
+		return fmt.Errorf("%d mappings and %d bytes of the device's word for them; one needs the other, which has at most %d", len(b.Mappings), len(b.Mapped), maxNote)
+	}
+	for i, m := range b.Mappings {
+		if len(m.Pseudonym) != hashSize || len(m.Key) != 4 || len(m.Hash) != hashSize {
+			return fmt.Errorf("mapping %d has %d, %d and %d bytes; it has %d, 4 and %d", i, len(m.Pseudonym), len(m.Key), len(m.Hash), hashSize, hashSize)
+		}
+	}
+	for i, t := range b.Tombstones {
+		if len(t) == 0 || len(t) > maxTombstone {
+			return fmt.Errorf("tombstone %d of %d bytes; it has 1 to %d", i, len(t), maxTombstone)
+		}
+	}
 	return nil
 }
 
@@ -293,6 +351,9 @@ func (a Answer) check() error {
 	}
 	if len(a.Cosignature) > 0 && len(a.Receipt) == 0 {
 		return errors.New("a cosignature without a receipt")
+	}
+	if len(a.Forgotten) > maxNote || len(a.Forgotten) > 0 && len(a.Receipt) == 0 {
+		return fmt.Errorf("word of %d bytes about tombstones; it has at most %d and comes with a receipt", len(a.Forgotten), maxNote)
 	}
 	if len(a.Cosignature) > maxNote {
 		return fmt.Errorf("cosignature of %d bytes; the limit is %d", len(a.Cosignature), maxNote)
