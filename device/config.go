@@ -41,6 +41,7 @@ type Config struct {
 	Lookups         []LookupConfig   `yaml:"lookups"`
 	Console         ConsoleConfig    `yaml:"console"`
 	Metrics         string           `yaml:"metrics"`
+	TPM             TPMConfig        `yaml:"tpm"`
 	Uplink          UplinkConfig     `yaml:"uplink"`
 	Witness         WitnessConfig    `yaml:"witness"`
 }
@@ -98,6 +99,12 @@ type UplinkConfig struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	ReceiptKey  string `yaml:"receipt_key"`
+}
+
+// TPMConfig is the TPM 2.0 that seals the device's keys when they are made.
+type TPMConfig struct {
+	Device string `yaml:"device"`
+	PCRs   []int  `yaml:"pcrs"`
 }
 
 // Defaults is the configuration before a file is read.

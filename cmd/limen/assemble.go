@@ -65,7 +65,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 		return a, cli.Usage(err)
 	}
 	policy.AcceptDemoModels = cfg.AcceptDemoModels
-	if a.keys, err = openKeys(cfg.Keys); err != nil {
+	if a.keys, err = openKeys(cfg); err != nil {
 		return a, err
 	}
 	storeKey := a.keys.StoreKey()
@@ -111,15 +111,24 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 }
 
 // openKeys opens the device's keys, and makes them at the first start.
-func openKeys(dir string) (*keystore.Keystore, error) {
-	keys, err := keystore.Open(dir, passphrase)
+func openKeys(cfg device.Config) (*keystore.Keystore, error) {
+	keys, err := keystore.OpenSealed(cfg.Keys, sealOf(cfg))
 	if errors.Is(err, fs.ErrNotExist) {
-		keys, err = keystore.Create(dir, nil, passphrase)
+		keys, err = keystore.CreateSealed(cfg.Keys, nil, sealOf(cfg))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the device's keys: %w", err)
 	}
 	return keys, nil
+}
+
+// sealOf is what the device's keys are sealed with.
+func sealOf(cfg device.Config) keystore.Seal {
+	s := keystore.Seal{Passphrase: passphrase}
+	if cfg.TPM.Device != "" {
+		s.TPM = &keystore.TPM{Path: cfg.TPM.Device, PCRs: cfg.TPM.PCRs}
+	}
+	return s
 }
 
 // passphrase is the one over the keys, where there is one.

@@ -44,7 +44,7 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	if _, err := os.Stat(cfg.Store); errors.Is(err, fs.ErrNotExist) { // a question begins no history
 		return nil, fmt.Errorf("no appliance answers at %s, and there is no history in %s: `limen run --config %s` begins one, or correct store and socket in the configuration", cfg.Socket, cfg.Store, h.Config)
 	}
-	keys, err := keystore.Open(cfg.Keys, passphrase)
+	keys, err := keystore.OpenSealed(cfg.Keys, sealOf(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("no appliance runs, and its store cannot be opened: %w", err)
 	}

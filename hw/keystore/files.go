@@ -82,14 +82,14 @@ func readGuarded(dir string) ([]byte, error) {
 
 // writeNew writes the key file and never replaces one: a link, unlike a
 // rename, fails where the name is taken.
-func writeNew(dir string, content []byte) error { return write(dir, content, os.Link) }
+func writeNew(dir string, content []byte) error { return write(dir, fileName, content, os.Link) }
 
-// replace writes the key file in another's place.
-func replace(dir string, content []byte) error { return write(dir, content, os.Rename) }
+// replace writes a file in another's place.
+func replace(dir, name string, content []byte) error { return write(dir, name, content, os.Rename) }
 
-// write writes the key file so that it is there whole or not at all, also
+// write writes a file so that it is there whole or not at all, also
 // after a power cut.
-func write(dir string, content []byte, place func(from, to string) error) error {
+func write(dir, name string, content []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(dir, ".keys-*") // mode 0600
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func write(dir string, content []byte, place func(from, to string) error) error 
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := place(f.Name(), filepath.Join(dir, fileName)); err != nil {
+	if err := place(f.Name(), filepath.Join(dir, name)); err != nil {
 		return err
 	}
 	if err := syncDir(dir); err != nil {

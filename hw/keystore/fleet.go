@@ -92,10 +92,15 @@ func (k *Keystore) Marks(what string, pseudonym [32]byte, value []byte) (out []K
 // go, a document is found under them too. The overlap is to be as long as
 // records are kept. It returns the keys as they are then.
 func Rotate(dir string, fleet *Key, keep int, passphrase Passphrase) (*Keystore, error) {
+	return RotateSealed(dir, fleet, keep, Seal{Passphrase: passphrase})
+}
+
+// RotateSealed is Rotate where the keys may be sealed by a TPM.
+func RotateSealed(dir string, fleet *Key, keep int, with Seal) (*Keystore, error) {
 	if keep < 0 || keep > MaxEarlier {
 		return nil, fmt.Errorf("keystore: %d earlier fleet keys; 0 to %d can overlap", keep, MaxEarlier)
 	}
-	return change(dir, passphrase, func(s *secrets) error {
+	return change(dir, with, func(s *secrets) error {
 		var next Key
 		if fleet != nil {
 			next = *fleet
@@ -116,29 +121,37 @@ func Rotate(dir string, fleet *Key, keep int, passphrase Passphrase) (*Keystore,
 
 // Retire ends the overlap: the earlier fleet keys go.
 func Retire(dir string, passphrase Passphrase) (*Keystore, error) {
-	return change(dir, passphrase, func(s *secrets) error {
+	return RetireSealed(dir, Seal{Passphrase: passphrase})
+}
+
+// RetireSealed is Retire where the keys may be sealed by a TPM.
+func RetireSealed(dir string, with Seal) (*Keystore, error) {
+	return change(dir, with, func(s *secrets) error {
 		s.earlier = nil
 		return nil
 	})
 }
 
 // change opens the keys, changes them and seals them as they were sealed.
-func change(dir string, passphrase Passphrase, how func(*secrets) error) (*Keystore, error) {
+func change(dir string, with Seal, how func(*secrets) error) (*Keystore, error) {
+	if err := revoked(dir); err != nil {
+		return nil, err
+	}
 	sealed, err := readGuarded(dir)
 	if err != nil {
 		return nil, err
 	}
-	s, err := unseal(sealed, passphrase)
+	s, err := with.unseal(sealed)
 	if err != nil {
 		return nil, fmt.Errorf("keystore: cannot open the keys in %s: %w", dir, err)
 	}
 	if err := how(&s); err != nil {
 		return nil, fmt.Errorf("keystore: %w", err)
 	}
-	if sealed, err = seal(s, passphrase); err != nil {
+	if sealed, err = with.like(sealed).seal(s); err != nil {
 		return nil, fmt.Errorf("keystore: cannot seal the keys: %w", err)
 	}
-	if err := replace(dir, sealed); err != nil {
+	if err := replace(dir, fileName, sealed); err != nil {
 		return nil, fmt.Errorf("keystore: cannot write keys: %w", err)
 	}
 	return s.open(), nil

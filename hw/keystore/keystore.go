@@ -2,10 +2,12 @@
 // signs checkpoints and records, the fleet key under which documents get their
 // pseudonyms, and the key that encrypts the store.
 //
-// Keys lie in one file that only its owner may read, with or without a
-// passphrase over it. A file is as safe as the disk it is on; a TPM can take
-// its place behind the same methods. The fleet key rotates with overlap (Rotate);
-// the others do not: a new signing key is a new device.
+// Keys lie in one file that only its owner may read: open, under a passphrase,
+// or sealed by the machine's TPM 2.0 with or without a passphrase besides, so
+// that the file is worth nothing elsewhere. Vault holds them for a handheld:
+// unlocked at sign-in, locked after, of no use without contact, destroyed on
+// command. The fleet key rotates with overlap (Rotate); the others do not: a
+// new signing key is a new device.
 package keystore
 
 import (
@@ -59,6 +61,11 @@ func (Keystore) LogValue() slog.Value { return slog.StringValue("[keystore]") }
 // them; nil makes a new one, for the first device. A nil passphrase, or one that
 // is empty, leaves the file without encryption.
 func Create(dir string, fleet *Key, passphrase Passphrase) (*Keystore, error) {
+	return CreateSealed(dir, fleet, Seal{Passphrase: passphrase})
+}
+
+// makeKeys makes new keys and lets seal seal them.
+func makeKeys(dir string, fleet *Key, seal func(secrets) ([]byte, error)) (*Keystore, error) {
 	var s secrets
 	for _, key := range []*Key{&s.seed, &s.fleet, &s.store} {
 		if _, err := rand.Read(key[:]); err != nil {
@@ -74,7 +81,10 @@ func Create(dir string, fleet *Key, passphrase Passphrase) (*Keystore, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	sealed, err := seal(s, passphrase)
+	if err := revoked(dir); err != nil {
+		return nil, err
+	}
+	sealed, err := seal(s)
 	if err != nil {
 		return nil, fmt.Errorf("keystore: cannot seal the keys: %w", err)
 	}
@@ -91,15 +101,7 @@ func Create(dir string, fleet *Key, passphrase Passphrase) (*Keystore, error) {
 // none, with ErrPassphrase, and where others than the owner could read or
 // replace them; passphrase may be nil where the file is not encrypted.
 func Open(dir string, passphrase Passphrase) (*Keystore, error) {
-	sealed, err := readGuarded(dir)
-	if err != nil {
-		return nil, err
-	}
-	s, err := unseal(sealed, passphrase)
-	if err != nil {
-		return nil, fmt.Errorf("keystore: cannot open the keys in %s: %w", dir, err)
-	}
-	return s.open(), nil
+	return OpenSealed(dir, Seal{Passphrase: passphrase})
 }
 
 func (s secrets) open() *Keystore {

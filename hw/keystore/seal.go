@@ -34,11 +34,12 @@ func fits(n int) bool { return n >= minSecrets && n <= maxSecrets && n%keySize =
 // file is the key file, JSON. Public tells a reader whose keys these are
 // without opening them.
 type file struct {
-	Version int    `json:"version"`
-	Public  []byte `json:"public"`
-	Seal    string `json:"seal"`
-	KDF     *kdf   `json:"kdf,omitempty"`
-	Nonce   []byte `json:"nonce,omitempty"`
+	Version int      `json:"version"`
+	Public  []byte   `json:"public"`
+	Seal    string   `json:"seal"`
+	KDF     *kdf     `json:"kdf,omitempty"`
+	Nonce   []byte   `json:"nonce,omitempty"`
+	TPM     *tpmSeal `json:"tpm,omitempty"`
 	// Body is seed, fleet key, store key and earlier fleet keys, encrypted or,
 	// with sealNone, followed by a SHA-256 that tells a damaged file.
 	Body []byte `json:"body"`
@@ -114,6 +115,10 @@ func seal(s secrets, ask Passphrase) ([]byte, error) {
 }
 
 func unseal(sealed []byte, ask Passphrase) (secrets, error) {
+	return Seal{Passphrase: ask}.unseal(sealed)
+}
+
+func (w Seal) unseal(sealed []byte) (secrets, error) {
 	var f file
 	d := json.NewDecoder(bytes.NewReader(sealed))
 	d.DisallowUnknownFields()
@@ -127,7 +132,7 @@ func unseal(sealed []byte, ask Passphrase) (secrets, error) {
 	if f.Version != version {
 		return secrets{}, fmt.Errorf("version %d is not known here, only %d: use the limen that wrote it", f.Version, version)
 	}
-	plain, err := f.body(ask)
+	plain, err := f.body(w)
 	if err != nil {
 		return secrets{}, err
 	}
@@ -146,8 +151,11 @@ func unseal(sealed []byte, ask Passphrase) (secrets, error) {
 }
 
 // body decrypts or checks, and returns whole secrets.
-func (f *file) body(ask Passphrase) ([]byte, error) {
+func (f *file) body(w Seal) ([]byte, error) {
+	ask := w.Passphrase
 	switch f.Seal {
+	case sealTPM:
+		return f.tpmBody(w)
 	case sealNone:
 		n := len(f.Body) - sha256.Size
 		if !fits(n) {

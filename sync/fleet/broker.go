@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,7 +19,7 @@ import (
 )
 
 // broker is the embedded NATS server with nothing but its MQTT listener: no
-// client port, no monitoring, no cluster.
+// client port, no monitoring, no cluster unless it is one node of it.
 type broker struct {
 	server *server.Server
 	addr   string
@@ -31,7 +32,63 @@ const (
 	brokerStart  = 20 * time.Second
 )
 
-func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, log *slog.Logger) (*broker, error) {
+// Cluster makes the broker one of several: it takes ingest workers, and routes
+// to the others.
+type Cluster struct {
+	Name    string   // this node's, unique in the cluster
+	Clients string   // host:port where workers connect
+	Listen  string   // host:port where the other nodes connect
+	Routes  []string // host:port of the other nodes' Listen
+	Nodes   int      // of the cluster: streams have as many replicas, at most 5
+}
+
+// Replicas of a stream: JetStream allows five.
+const mostReplicas = 5
+
+func (c *Cluster) apply(o *server.Options, gate *gatekeeper, tlsConfig *tls.Config) error {
+	host, port, err := splitListen(c.Clients)
+	if err != nil {
+		return fmt.Errorf("where workers connect: %w", err)
+	}
+	if c.Name == "" {
+		return errors.New("a node of a cluster needs a name of its own")
+	}
+	o.DontListen, o.Host, o.Port = false, host, port
+	o.TLSConfig, o.TLSTimeout, o.TLSVerify = tlsConfig, 10, true
+	o.ServerName = c.Name
+	o.NoSystemAccount = false // the nodes of a cluster speak over it
+	routes := tlsConfig.Clone()
+	routes.RootCAs = tlsConfig.ClientCAs // a node is a client of the others
+	o.Cluster = server.ClusterOpts{Name: "limen", TLSConfig: routes, TLSTimeout: 10}
+	if o.Cluster.Host, o.Cluster.Port, err = splitListen(c.Listen); err != nil {
+		return fmt.Errorf("where the other nodes connect: %w", err)
+	}
+	for _, r := range c.Routes {
+		if _, _, err := splitListen(r); err != nil {
+			return fmt.Errorf("route to another node: %w", err)
+		}
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: r})
+	}
+	o.CustomRouterAuthentication = nodesOnly{gate.log}
+	o.MQTT.StreamReplicas = min(max(c.Nodes, 1), mostReplicas)
+	return nil
+}
+
+// nodesOnly lets in the nodes of the cluster: devices and workers have
+// certificates of the same authority.
+type nodesOnly struct{ log *slog.Logger }
+
+// Check implements server.Authentication.
+func (n nodesOnly) Check(c server.ClientAuthentication) bool {
+	state := c.GetTLSConnectionState()
+	if state != nil && len(state.VerifiedChains) > 0 && state.PeerCertificates[0].Subject.CommonName == nodeName {
+		return true
+	}
+	n.log.Warn("route refused: its certificate is not a node's", "from", c.RemoteAddress())
+	return false
+}
+
+func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, cluster *Cluster, log *slog.Logger) (*broker, error) {
 	host, port, err := splitListen(addr)
 	if err != nil {
 		return nil, err
@@ -44,6 +101,11 @@ func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, log *sl
 		JetStream:  true, StoreDir: dir, JetStreamMaxMemory: brokerMemory, JetStreamMaxStore: brokerDisk,
 		CustomClientAuthentication: gate,
 		MQTT:                       server.MQTTOpts{Host: host, Port: port, TLSConfig: tlsConfig, TLSTimeout: 10, AuthTimeout: 10, MaxAckPending: 64},
+	}
+	if cluster != nil {
+		if err := cluster.apply(options, gate, tlsConfig); err != nil {
+			return nil, err
+		}
 	}
 	s, err := server.NewServer(options)
 	if err != nil {
@@ -124,6 +186,10 @@ func (g *gatekeeper) Check(c server.ClientAuthentication) bool {
 		return false
 	}
 	name := state.PeerCertificates[0].Subject.CommonName
+	if name == workerName && g.clientID(c.GetID()) == "" { // not over MQTT
+		c.RegisterUser(&server.User{Username: name})
+		return true
+	}
 	if err := wire.CheckIdentifier(name); err != nil {
 		g.log.Warn("device refused: its certificate names no device", "from", c.RemoteAddress(), "error", err)
 		return false

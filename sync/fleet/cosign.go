@@ -28,26 +28,31 @@ type witnessSeed struct{ ed25519.PrivateKey }
 func (k witnessSeed) Sign(m []byte) ([]byte, error) { return ed25519.Sign(k.PrivateKey, m), nil }
 func (k witnessSeed) PublicKey() []byte             { return k.Public().(ed25519.PublicKey) }
 
+func witnessKeyPath(dir string) string { return filepath.Join(dir, "witness.key") }
+
 // openCosigner reads the key that cosigns, or makes one.
-func openCosigner(dir string, now func() time.Time) (*journal.Cosigner, error) {
-	const name = "limen-centre"
-	path := filepath.Join(dir, "witness.key")
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+func openCosigner(path string, now func() time.Time) (*journal.Cosigner, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		seed := make([]byte, ed25519.SeedSize)
 		rand.Read(seed)
-		b = []byte(base64.StdEncoding.EncodeToString(seed) + "\n")
-		if err := writeNew(path, b); err != nil {
+		if err := writeNew(path, []byte(base64.StdEncoding.EncodeToString(seed)+"\n")); err != nil {
 			return nil, fmt.Errorf("cannot keep a new witness key: %w", err)
 		}
-	} else if err != nil {
+	}
+	return readCosigner(path, now)
+}
+
+// readCosigner reads the key that cosigns.
+func readCosigner(path string, now func() time.Time) (*journal.Cosigner, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
 		return nil, fmt.Errorf("cannot read the witness key: %w", err)
 	}
 	seed, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(seed) != ed25519.SeedSize {
 		return nil, fmt.Errorf("%s holds no witness key: put the centre's own back; cosignatures by another are none of the centre's", path)
 	}
-	return journal.NewCosigner(name, witnessSeed{ed25519.NewKeyFromSeed(seed)}, now)
+	return journal.NewCosigner("limen-centre", witnessSeed{ed25519.NewKeyFromSeed(seed)}, now)
 }
 
 // PrepareWitnessKey makes the key under which the centre in dir cosigns where
@@ -56,7 +61,7 @@ func PrepareWitnessKey(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("cannot make the centre's folder: %w", err)
 	}
-	c, err := openCosigner(dir, nil)
+	c, err := openCosigner(witnessKeyPath(dir), nil)
 	if err != nil {
 		return "", err
 	}
@@ -64,12 +69,20 @@ func PrepareWitnessKey(dir string) (string, error) {
 }
 
 // WitnessKey is the key devices check the centre's cosignatures with, as
-// journal.ParseCosignatureKey reads it.
-func (c *Centre) WitnessKey() string { return c.cosigner.String() }
+// journal.ParseCosignatureKey reads it; empty where it does not cosign.
+func (c *Centre) WitnessKey() string {
+	if c.cosigner == nil {
+		return ""
+	}
+	return c.cosigner.String()
+}
 
 // cosign puts the centre's cosignature beside each receipt, on the checkpoint
 // of what the receipt is for.
 func (c *Centre) cosign(answers []wire.Answer) {
+	if c.cosigner == nil {
+		return
+	}
 	for k := range answers {
 		a := &answers[k]
 		if len(a.Receipt) == 0 {

@@ -12,7 +12,7 @@ import (
 // contents is how many entries of the device the centre holds with content.
 func (b *bare) contents() (n int) {
 	b.t.Helper()
-	if err := b.records.read.QueryRow("SELECT count(*) FROM entries WHERE device = ? AND salt IS NOT NULL AND body IS NOT NULL AND document IS NOT NULL", b.name).Scan(&n); err != nil {
+	if err := b.records.read.QueryRow("SELECT count(*) FROM entries WHERE device = $1 AND salt IS NOT NULL AND body IS NOT NULL AND document IS NOT NULL", b.name).Scan(&n); err != nil {
 		b.t.Fatal(err)
 	}
 	return n
@@ -33,8 +33,10 @@ func strip(b *wire.Batch, k int) { b.Entries[k].Salt, b.Entries[k].Body = nil, n
 
 // Who stands between device and centre takes content away: it earns no
 // receipt, and so destroys nothing.
-func TestStrippedContentEarnsNoReceipt(t *testing.T) {
-	b := newBare(t)
+func TestStrippedContentEarnsNoReceipt(t *testing.T) { onBoth(t, testStrippedContentEarnsNoReceipt) }
+
+func testStrippedContentEarnsNoReceipt(t *testing.T, at place) {
+	b := newBare(t, at)
 	b.append(10)
 	refused := func(what string, batch wire.Batch, says string) {
 		t.Helper()
@@ -70,7 +72,7 @@ func TestStrippedContentEarnsNoReceipt(t *testing.T) {
 	other.Vouched = honest.Vouched
 	strip(&other, 3)
 	refused("with the word for another", other, "vouched for other erased entries")
-	forger := newBare(t)
+	forger := newBare(t, at)
 	forger.key = newKey(2)
 	forger.journal = forger.openJournal("forged")
 	forger.append(10)
@@ -94,8 +96,10 @@ func TestStrippedContentEarnsNoReceipt(t *testing.T) {
 
 // What is held without content is filled in by a sending that has it, and
 // what is held with content never loses it.
-func TestContentIsFilledInAndNeverLost(t *testing.T) {
-	b := newBare(t)
+func TestContentIsFilledInAndNeverLost(t *testing.T) { onBoth(t, testContentIsFilledInAndNeverLost) }
+
+func testContentIsFilledInAndNeverLost(t *testing.T, at place) {
+	b := newBare(t, at)
 	b.append(10)
 	whole := b.batch(b.journal, 0, 10)
 	for _, i := range []uint64{2, 8} {

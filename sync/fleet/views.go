@@ -79,7 +79,7 @@ const mostChecks = 1000
 
 // Checks are the entries that arrived last, newest first, at most n.
 func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
-	return r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT ?", min(max(n, 0), mostChecks))
+	return r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT $1", min(max(n, 0), mostChecks))
 }
 
 // History are the entries about one document, newest first: the pseudonym is
@@ -93,7 +93,7 @@ func (r *Records) History(ctx context.Context, digits string) ([]CheckView, erro
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	return r.checks(ctx, "SELECT device, number, received, body FROM entries WHERE document BETWEEN ? AND ? ORDER BY sequence DESC LIMIT ?", from, to, mostChecks)
+	return r.checks(ctx, "SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2 ORDER BY sequence DESC LIMIT $3", from, to, mostChecks)
 }
 
 func (r *Records) checks(ctx context.Context, query string, args ...any) ([]CheckView, error) {

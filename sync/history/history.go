@@ -77,16 +77,6 @@ func keysOf(r limen.Record) (keys [][]byte) {
 	return keys
 }
 
-// meaning is what a body says of its own entry: nothing where this version
-// cannot read it.
-func meaning(body []byte) (journal.Meaning, bool) {
-	r, err := limen.DecodeRecord(body)
-	if err != nil {
-		return journal.Meaning{}, false
-	}
-	return journal.Meaning{Keys: keysOf(r), At: max(r.Started, r.Ended).Time()}, true
-}
-
 // Append implements limen.History.
 func (h *History) Append(ctx context.Context, r limen.Record, about limen.Subject) (limen.Receipt, error) {
 	beside, err := h.lead(r.Document.Pseudonym, about.Traces)
@@ -268,17 +258,6 @@ func (h *History) corrections(record string) (out []string, err error) {
 		}
 	}
 	return out, nil
-}
-
-// Witnessed tells Verify whose cosignatures count, and how many of them a
-// checkpoint needs. It is called before the history is used.
-func (h *History) Witnessed(witnesses []*journal.CosignatureVerifier, quorum int) {
-	h.witnesses, h.quorum = witnesses, quorum
-}
-
-// Verify recomputes the whole journal; see journal.Verify.
-func (h *History) Verify(ctx context.Context) (journal.Verdict, error) {
-	return h.journal.Verify(ctx, journal.Check{Meaning: meaning, Witnesses: h.witnesses, Quorum: h.quorum})
 }
 
 // Close closes the journal.

@@ -16,14 +16,13 @@ import (
 	"time"
 
 	"limen"
-	"limen/sync/journal"
 )
 
 // Questions is what can be asked of a history, of the store itself or of the
 // appliance that has it open.
 type Questions interface {
 	Show(last int64, n int) ([]Shown, error)
-	Verify(ctx context.Context) (journal.Verdict, error)
+	Verify(ctx context.Context) (Verdict, error)
 	Find(ctx context.Context, d Document, by Asker) (Found, error)
 	Export(ctx context.Context, d Document, by Asker) (Exported, error)
 	Erase(ctx context.Context, s Selection, by Asker) (Erased, error)
@@ -155,7 +154,7 @@ func (c *Client) Show(last int64, n int) (out []Shown, err error) {
 }
 
 // Verify is History.Verify.
-func (c *Client) Verify(ctx context.Context) (v journal.Verdict, err error) {
+func (c *Client) Verify(ctx context.Context) (v Verdict, err error) {
 	return v, c.ask(ctx, "verify", nil, &v)
 }
 

@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +55,7 @@ type State struct {
 // Options say where the centre is and who asks. Zero durations take the
 // defaults named.
 type Options struct {
-	Broker string         // host:port of the MQTT listener
+	Broker string         // host:port of the MQTT listener; of a cluster's several, separated by commas
 	Device string         // also the MQTT client id and the identity in the certificate
 	TLS    *tls.Config    // the device's certificate and the authority of the broker's
 	Outbox *outbox.Outbox // what to carry
@@ -76,7 +77,8 @@ type Options struct {
 
 // Uplink is one device's way to the centre.
 type Uplink struct {
-	opts Options
+	opts    Options
+	brokers []string // the first is dialed next; Run moves one that was lost to the end
 
 	mu    sync.Mutex
 	state State
@@ -87,8 +89,12 @@ func New(opts Options) (*Uplink, error) {
 	if err := wire.CheckIdentifier(opts.Device); err != nil {
 		return nil, err
 	}
-	if host, port, err := net.SplitHostPort(opts.Broker); err != nil || host == "" || !isPort(port) {
-		return nil, fmt.Errorf("broker %q is not host:port, such as centre.example:8883", opts.Broker)
+	brokers := strings.Split(opts.Broker, ",")
+	for k, b := range brokers {
+		brokers[k] = strings.TrimSpace(b)
+		if host, port, err := net.SplitHostPort(brokers[k]); err != nil || host == "" || !isPort(port) {
+			return nil, fmt.Errorf("broker %q is not host:port, such as centre.example:8883", b)
+		}
 	}
 	if opts.Outbox == nil {
 		return nil, errors.New("the uplink has no outbox")
@@ -116,7 +122,7 @@ func New(opts Options) (*Uplink, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Uplink{opts: opts, state: State{Phase: Away, Since: time.Now()}}, nil
+	return &Uplink{opts: opts, brokers: brokers, state: State{Phase: Away, Since: time.Now()}}, nil
 }
 
 func isPort(s string) bool {
@@ -179,6 +185,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 			return nil
 		}
 		u.enter(Away, err)
+		u.brokers = append(u.brokers[1:], u.brokers[0])
 		if progress {
 			backoff = u.opts.BackoffMin
 		}
