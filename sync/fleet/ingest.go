@@ -68,6 +68,7 @@ func (r *Records) take(ctx context.Context, messages []message, receipts note.Si
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("cannot store: %w", err)
 	}
+	r.scrub(ctx, answers)
 	return answers, nil
 }
 
@@ -97,13 +98,14 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 	}
 	b, malformed := wire.DecodeBatch(m.payload)
 	var no *refused
+	forgotten := false
 	switch {
 	case malformed != nil:
 		no = refuse(wire.RefusedMalformed, "%v", malformed)
 	case b.Device != m.device:
 		no = refuse(wire.RefusedMalformed, "the batch is of %s and came from %s", b.Device, m.device)
 	default:
-		h, no, err = store(ctx, tx, h, b, m.at)
+		h, forgotten, no, err = store(ctx, tx, h, b, m.at)
 	}
 	if err != nil {
 		return a, err
@@ -114,6 +116,11 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 	}
 	if _, err := tx.ExecContext(ctx, "UPDATE devices SET state = 'running', refusal = '', detail = '' WHERE name = $1", m.device); err != nil {
 		return a, err
+	}
+	if forgotten {
+		if a.Forgotten, err = wire.SignForgotten(m.device, b.Tombstones, receipts); err != nil {
+			return a, err
+		}
 	}
 	a.Receipt, err = wire.Receipt{Device: m.device, Size: h.size, Root: h.root}.Sign(receipts)
 	return a, err
@@ -150,56 +157,64 @@ func text(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 // Only the device's signature says that it changed its history: another root
 // for what is held, or a root of more to which another leaf than the held one
 // truly leads. Leaves that lead to no signed root are anybody's.
-func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Time) (holding, *refused, error) {
+func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Time) (after holding, forgotten bool, no *refused, err error) {
 	verifier, err := journal.Verifier(wire.Origin(b.Device), h.key)
 	if err != nil {
-		return h, nil, err
+		return h, false, nil, err
 	}
 	end := b.First + uint64(len(b.Entries))
 	c, err := journal.OpenCheckpoint(b.Checkpoint, verifier)
 	switch {
 	case err != nil:
-		return h, refuse(wire.RefusedSignature, "%v", err), nil
+		return h, false, refuse(wire.RefusedSignature, "%v", err), nil
 	case c.Size != end:
-		return h, refuse(wire.RefusedMalformed, "the checkpoint is of %d entries and the batch ends at %d", c.Size, end), nil
+		return h, false, refuse(wire.RefusedMalformed, "the checkpoint is of %d entries and the batch ends at %d", c.Size, end), nil
 	case b.First > h.size:
-		return h, refuse(wire.RefusedGap, "the batch begins at entry %d and %d are held", b.First, h.size), nil
+		return h, false, refuse(wire.RefusedGap, "the batch begins at entry %d and %d are held", b.First, h.size), nil
 	}
 	held := &tree{ctx, tx, b.Device, map[int64]tlog.Hash{}}
 	if end <= h.size {
 		root, err := tlog.TreeHash(int64(end), held)
 		if err != nil {
-			return h, nil, err
+			return h, false, nil, err
 		}
 		if root != c.Root {
-			return h, refuse(wire.RefusedHistory, "the device signed another root for the first %d entries than those the centre stored have: its history was changed", end), nil
+			return h, false, refuse(wire.RefusedHistory, "the device signed another root for the first %d entries than those the centre stored have: its history was changed", end), nil
 		}
 	}
 	if no := contents(b, verifier); no != nil {
-		return h, no, nil
+		return h, false, no, nil
+	}
+	graves, no := besides(b, verifier)
+	if no != nil {
+		return h, false, no, nil
 	}
 	sent, err := held.extend(h.size, b)
 	if err != nil {
-		return h, nil, err
+		return h, false, nil, err
 	}
 	switch {
 	case sent.root != c.Root:
-		return h, refuse(wire.RefusedMalformed, "the entries do not have the root the device signed for the first %d: they were changed on their way, or follow others than the centre stored", end), nil
+		return h, false, refuse(wire.RefusedMalformed, "the entries do not have the root the device signed for the first %d: they were changed on their way, or follow others than the centre stored", end), nil
 	case sent.changed != nil:
-		return h, refuse(wire.RefusedHistory, "entry %d is not the one the centre stored, and the device signed it: its history was changed", *sent.changed), nil
+		return h, false, refuse(wire.RefusedHistory, "entry %d is not the one the centre stored, and the device signed it: its history was changed", *sent.changed), nil
 	}
 	if err := fill(ctx, tx, h.size, b); err != nil {
-		return h, nil, err
+		return h, false, nil, err
 	}
-	if end <= h.size {
-		return h, nil, nil // sent again
+	after = h // sent again
+	if end > h.size {
+		after = holding{key: h.key, size: end, root: sent.root}
+		if err := after.write(ctx, tx, h, b, sent, now); err != nil {
+			return h, false, nil, err
+		}
 	}
-	after := holding{key: h.key, size: end, root: sent.root}
-	return after, nil, after.write(ctx, tx, h, b, sent, now)
+	forgotten, err = takeBeside(ctx, tx, b, graves)
+	return after, forgotten, nil, err
 }
 
 // fill gives entries held without content the content that a good batch has
-// of them. It takes none away.
+// of them, unless the device said since that they are erased. It takes none away.
 func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 	for k, e := range b.Entries {
 		i := b.First + uint64(k)
@@ -209,7 +224,7 @@ func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 		if e.Erased() {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = $1, body = $2, document = $3 WHERE device = $4 AND number = $5 AND body IS NULL",
+		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = $1, body = $2, document = $3 WHERE device = $4 AND number = $5 AND body IS NULL AND tombstone IS NULL",
 			e.Salt, e.Body, document(e.Body), b.Device, i); err != nil {
 			return fmt.Errorf("cannot fill in entry %d of %s: %w", i, b.Device, err)
 		}
