@@ -58,6 +58,7 @@ var tables = []table{
 	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
+	{"erased", "device, number, note", "device, number"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }
