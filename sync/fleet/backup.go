@@ -55,9 +55,10 @@ type table struct{ name, columns, order string }
 // follows from the entries.)
 var tables = []table{
 	{"devices", "name, public_key, enrolled, size, root, seen, state, session, software, refusal, detail, refused, rewritten, evidence", "name"},
-	{"entries", "sequence, device, number, leaf, salt, body, received, document, tombstone", "sequence"},
+	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
+	{"erased", "device, number, note", "device, number"},
 	{"mappings", "device, pseudonym, fleet_key, hash", "device, pseudonym, fleet_key"},
 }
 

@@ -68,7 +68,11 @@ func (r *Records) take(ctx context.Context, messages []message, receipts note.Si
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("cannot store: %w", err)
 	}
-	r.scrub(ctx, answers)
+	if slices.ContainsFunc(answers, func(a wire.Answer) bool { return len(a.Forgotten) > 0 }) {
+		if err := r.database.forget(ctx, r.write); err != nil {
+			return nil, fmt.Errorf("cannot forget what was erased: %w", err)
+		}
+	}
 	return answers, nil
 }
 
@@ -98,14 +102,13 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 	}
 	b, malformed := wire.DecodeBatch(m.payload)
 	var no *refused
-	forgotten := false
 	switch {
 	case malformed != nil:
 		no = refuse(wire.RefusedMalformed, "%v", malformed)
 	case b.Device != m.device:
 		no = refuse(wire.RefusedMalformed, "the batch is of %s and came from %s", b.Device, m.device)
 	default:
-		h, forgotten, no, err = store(ctx, tx, h, b, m.at)
+		h, no, err = store(ctx, tx, h, b, m.at)
 	}
 	if err != nil {
 		return a, err
@@ -117,12 +120,10 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 	if _, err := tx.ExecContext(ctx, "UPDATE devices SET state = 'running', refusal = '', detail = '' WHERE name = $1", m.device); err != nil {
 		return a, err
 	}
-	if forgotten {
-		if a.Forgotten, err = wire.SignForgotten(m.device, b.Tombstones, receipts); err != nil {
-			return a, err
-		}
-	}
 	a.Receipt, err = wire.Receipt{Device: m.device, Size: h.size, Root: h.root}.Sign(receipts)
+	if err == nil && len(b.Tombstones) > 0 {
+		a.Forgotten, err = wire.SignForgotten(m.device, b.Tombstones, receipts)
+	}
 	return a, err
 }
 
@@ -157,64 +158,76 @@ func text(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 // Only the device's signature says that it changed its history: another root
 // for what is held, or a root of more to which another leaf than the held one
 // truly leads. Leaves that lead to no signed root are anybody's.
-func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Time) (after holding, forgotten bool, no *refused, err error) {
+func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Time) (holding, *refused, error) {
 	verifier, err := journal.Verifier(wire.Origin(b.Device), h.key)
 	if err != nil {
-		return h, false, nil, err
+		return h, nil, err
 	}
 	end := b.First + uint64(len(b.Entries))
 	c, err := journal.OpenCheckpoint(b.Checkpoint, verifier)
 	switch {
 	case err != nil:
-		return h, false, refuse(wire.RefusedSignature, "%v", err), nil
+		return h, refuse(wire.RefusedSignature, "%v", err), nil
 	case c.Size != end:
-		return h, false, refuse(wire.RefusedMalformed, "the checkpoint is of %d entries and the batch ends at %d", c.Size, end), nil
+		return h, refuse(wire.RefusedMalformed, "the checkpoint is of %d entries and the batch ends at %d", c.Size, end), nil
 	case b.First > h.size:
-		return h, false, refuse(wire.RefusedGap, "the batch begins at entry %d and %d are held", b.First, h.size), nil
+		return h, refuse(wire.RefusedGap, "the batch begins at entry %d and %d are held", b.First, h.size), nil
 	}
 	held := &tree{ctx, tx, b.Device, map[int64]tlog.Hash{}}
 	if end <= h.size {
 		root, err := tlog.TreeHash(int64(end), held)
 		if err != nil {
-			return h, false, nil, err
+			return h, nil, err
 		}
 		if root != c.Root {
-			return h, false, refuse(wire.RefusedHistory, "the device signed another root for the first %d entries than those the centre stored have: its history was changed", end), nil
+			return h, refuse(wire.RefusedHistory, "the device signed another root for the first %d entries than those the centre stored have: its history was changed", end), nil
 		}
 	}
-	if no := contents(b, verifier); no != nil {
-		return h, false, no, nil
+	erased, no := graves(b, verifier)
+	if no == nil {
+		no = contents(b, erased)
 	}
-	graves, no := besides(b, verifier)
+	if no == nil {
+		no = mapped(b, verifier)
+	}
 	if no != nil {
-		return h, false, no, nil
+		return h, no, nil
 	}
 	sent, err := held.extend(h.size, b)
 	if err != nil {
-		return h, false, nil, err
+		return h, nil, err
 	}
 	switch {
 	case sent.root != c.Root:
-		return h, false, refuse(wire.RefusedMalformed, "the entries do not have the root the device signed for the first %d: they were changed on their way, or follow others than the centre stored", end), nil
+		return h, refuse(wire.RefusedMalformed, "the entries do not have the root the device signed for the first %d: they were changed on their way, or follow others than the centre stored", end), nil
 	case sent.changed != nil:
-		return h, false, refuse(wire.RefusedHistory, "entry %d is not the one the centre stored, and the device signed it: its history was changed", *sent.changed), nil
+		return h, refuse(wire.RefusedHistory, "entry %d is not the one the centre stored, and the device signed it: its history was changed", *sent.changed), nil
+	}
+	if no, err := known(ctx, tx, b.Device, min(h.size, b.First), erased); no != nil || err != nil {
+		return h, no, err
 	}
 	if err := fill(ctx, tx, h.size, b); err != nil {
-		return h, false, nil, err
+		return h, nil, err
 	}
-	after = h // sent again
-	if end > h.size {
+	after := h
+	if end > h.size { // else sent again
 		after = holding{key: h.key, size: end, root: sent.root}
 		if err := after.write(ctx, tx, h, b, sent, now); err != nil {
-			return h, false, nil, err
+			return h, nil, err
 		}
 	}
-	forgotten, err = takeBeside(ctx, tx, b, graves)
-	return after, forgotten, nil, err
+	err = unmap(ctx, tx, b.Device, erased)
+	if err == nil {
+		err = bury(ctx, tx, b.Device, erased)
+	}
+	if err == nil {
+		err = remap(ctx, tx, b)
+	}
+	return after, nil, err
 }
 
 // fill gives entries held without content the content that a good batch has
-// of them, unless the device said since that they are erased. It takes none away.
+// of them, unless the device erased them: an older sending may come later.
 func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 	for k, e := range b.Entries {
 		i := b.First + uint64(k)
@@ -224,7 +237,7 @@ func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 		if e.Erased() {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = $1, body = $2, document = $3 WHERE device = $4 AND number = $5 AND body IS NULL AND tombstone IS NULL",
+		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = $1, body = $2, document = $3 WHERE device = $4 AND number = $5 AND body IS NULL AND NOT EXISTS (SELECT 1 FROM erased x WHERE x.device = entries.device AND x.number = entries.number)",
 			e.Salt, e.Body, document(e.Body), b.Device, i); err != nil {
 			return fmt.Errorf("cannot fill in entry %d of %s: %w", i, b.Device, err)
 		}

@@ -1,8 +1,4 @@
--- What leads from a document to the pseudonyms that devices know it by; and
--- the device's word for what was erased, after which nothing is filled in.
-
-ALTER TABLE entries ADD COLUMN tombstone BLOB;
-
+-- What leads from a document to the pseudonyms that devices know it by.
 CREATE TABLE mappings (
   device    TEXT NOT NULL REFERENCES devices(name),
   pseudonym BLOB NOT NULL,               -- random, the device's own
