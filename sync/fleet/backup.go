@@ -59,6 +59,7 @@ var tables = []table{
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
 	{"erased", "device, number, note", "device, number"},
+	{"mappings", "device, pseudonym, fleet_key, hash", "device, pseudonym, fleet_key"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }

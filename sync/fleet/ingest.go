@@ -187,6 +187,9 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 	if no == nil {
 		no = contents(b, erased)
 	}
+	if no == nil {
+		no = mapped(b, verifier)
+	}
 	if no != nil {
 		return h, no, nil
 	}
@@ -213,7 +216,14 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 			return h, nil, err
 		}
 	}
-	return after, nil, bury(ctx, tx, b.Device, erased)
+	err = unmap(ctx, tx, b.Device, erased)
+	if err == nil {
+		err = bury(ctx, tx, b.Device, erased)
+	}
+	if err == nil {
+		err = remap(ctx, tx, b)
+	}
+	return after, nil, err
 }
 
 // fill gives entries held without content the content that a good batch has

@@ -144,15 +144,19 @@ func timed(b *testing.B, call func(i int)) {
 func BenchmarkQuestion(b *testing.B) {
 	h, dir := benchHistory(b)
 	order := benchOrder()
+	found := 0
 	timed(b, func(i int) {
 		about, err := h.Subject(context.Background(), benchFleet{}.Traces("UTO", benchNumber(order(i), *benchEntries)))
 		if err != nil {
 			b.Fatal(err)
 		}
-		if seen, err := h.Earlier(context.Background(), about, time.Time{}); err != nil || len(seen) == 0 {
-			b.Fatalf("found %d, %v", len(seen), err)
+		seen, err := h.Earlier(context.Background(), about, time.Time{})
+		if err != nil {
+			b.Fatal(err)
 		}
+		found += len(seen)
 	})
+	b.ReportMetric(float64(found)/float64(b.N), "found/op")
 	b.ReportMetric(float64(h.journal.Size()), "entries")
 	b.ReportMetric(float64(sizeOf(b, dir))/1e6, "MB")
 }
@@ -164,7 +168,7 @@ func BenchmarkFind(b *testing.B) {
 	order := benchOrder()
 	timed(b, func(i int) {
 		f, err := h.Find(context.Background(), Document{"UTO", benchNumber(order(i), *benchEntries)}, Asker{"benchmark", "figures"})
-		if err != nil || f.Times == 0 {
+		if err != nil {
 			b.Fatalf("found %d, %v", f.Times, err)
 		}
 	})
