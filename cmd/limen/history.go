@@ -146,6 +146,9 @@ func (c *historyVerify) Run(con *cli.Console) (err error) {
 		if more := v.Misdated - uint64(len(v.Clock)); more > 0 {
 			con.Printf("misdated: %d more\n", more)
 		}
+		if v.Unmapped > 0 {
+			con.Printf("%d records no document leads to: their fleet key is gone, or their mapping was taken away\n", v.Unmapped)
+		}
 	} else {
 		con.Printf("NOT in order: %s\n", v.Fault)
 	}
