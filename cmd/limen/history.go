@@ -23,6 +23,7 @@ type historyCommand struct {
 	Export  historyExport  `cmd:"" help:"Take out all that is known of a document, with proofs for others. It is recorded."`
 	Erase   historyErase   `cmd:"" help:"Forget a document, what is old, or entries. That it was done is recorded."`
 	Correct historyCorrect `cmd:"" help:"Say what is wrong in an entry; the entry stays."`
+	Slip    historySlip    `cmd:"" help:"The code that the traveler of an entry takes along, as a picture."`
 	Learn   historyLearn   `cmd:"" help:"Take what other devices recorded, as limen-fleet index wrote it."`
 }
 
