@@ -117,7 +117,7 @@ func parseTombText(text string) (s Stub, err error) {
 		return Stub{}, errors.New("the tombstone's third line is no index")
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(lines[3])
-	if err != nil || len(b) != len(s.Leaf) {
+	if err != nil || len(b) != len(s.Leaf) || base64.StdEncoding.EncodeToString(b) != lines[3] {
 		return Stub{}, errors.New("the tombstone's fourth line is no leaf")
 	}
 	s.Leaf = Hash(b)
