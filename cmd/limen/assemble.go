@@ -74,7 +74,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 		return a, err
 	}
 	a.history = history.New(a.journal, history.Options{
-		Pseudonyms: pseudonyms{a.keys}, Signer: a.keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: a.sent(), Log: log,
+		Pseudonyms: pseudonyms{a.keys}, Signer: a.keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: a.sent(), Centre: centreKey(cfg), Log: log,
 	})
 	a.closers = append(a.closers, a.history.Close)
 	store, err := trust.Open(cfg.Trust)

@@ -23,6 +23,7 @@ type historyCommand struct {
 	Export  historyExport  `cmd:"" help:"Take out all that is known of a document, with proofs for others. It is recorded."`
 	Erase   historyErase   `cmd:"" help:"Forget a document, what is old, or entries. That it was done is recorded."`
 	Correct historyCorrect `cmd:"" help:"Say what is wrong in an entry; the entry stays."`
+	Learn   historyLearn   `cmd:"" help:"Take what other devices recorded, as limen-fleet index wrote it."`
 }
 
 // historyOf says whose history is asked.
@@ -58,7 +59,7 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 		return nil, errors.Join(err, j.Close())
 	}
 	asked := history.New(j, history.Options{
-		Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg),
+		Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg), Centre: centreKey(cfg),
 	})
 	asked.Witnessed(witnesses, cfg.Witness.Quorum)
 	return asked, nil

@@ -160,7 +160,11 @@ func printFound(con *cli.Console, f history.Found) error {
 		fmt.Fprintln(w, "… and more")
 	}
 	for _, s := range f.Sources {
-		fmt.Fprintf(w, "as %s knows it at %s, %d entries in all\n", s.Device, s.AsOf.Format(time.RFC3339), s.Entries)
+		part := ""
+		if s.Partial {
+			part = ", and not all of it"
+		}
+		fmt.Fprintf(w, "as %s knows it at %s, %d entries in all%s\n", s.Device, s.AsOf.Format(time.RFC3339), s.Entries, part)
 	}
 	return w.Flush()
 }
@@ -309,5 +313,34 @@ func (c *historyCorrect) Run(con *cli.Console) error {
 		return con.PrintJSON(map[string]uint64{"index": r, "corrects": c.Entry})
 	}
 	con.Printf("entry %d corrects entry %d\n", r, c.Entry)
+	return nil
+}
+
+type historyLearn struct {
+	historyOf
+	File []string `arg:"" help:"The files, in the order they were written." type:"existingfile"`
+}
+
+// Run takes deltas of the index.
+func (c *historyLearn) Run(con *cli.Console) error {
+	region, err := ask(con, c.historyOf, func(q history.Questions) (r history.Region, err error) {
+		for _, name := range c.File {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				return r, err
+			}
+			if r, err = q.Learn(con, b); err != nil {
+				return r, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return r, nil
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return con.PrintJSON(region)
+	}
+	con.Printf("what other devices recorded is known up to %d, as of %s\n", region.To, region.AsOf.Format(time.RFC3339))
 	return nil
 }

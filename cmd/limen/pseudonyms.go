@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"limen"
 	"limen/device"
 	"limen/hw/keystore"
@@ -43,4 +45,14 @@ func sentBefore(cfg device.Config) func() uint64 {
 		}
 	}
 	return func() uint64 { return math.MaxUint64 }
+}
+
+// centreKey is what the centre signs with; nil where none is configured. One
+// that is no key is said when the uplink opens.
+func centreKey(cfg device.Config) note.Verifier {
+	v, err := note.NewVerifier(cfg.Uplink.ReceiptKey)
+	if err != nil {
+		return nil
+	}
+	return v
 }

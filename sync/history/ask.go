@@ -50,7 +50,8 @@ type DeviceCount struct {
 type Source struct {
 	Device  string    `json:"device"`
 	AsOf    time.Time `json:"as_of"`
-	Entries uint64    `json:"entries"` // it has in all
+	Entries uint64    `json:"entries"`           // it has in all
+	Partial bool      `json:"partial,omitempty"` // the centre had more to tell
 }
 
 // Found is the answer to a question: how often, where, when, with which
@@ -93,14 +94,19 @@ func (h *History) Find(ctx context.Context, d Document, by Asker) (Found, error)
 	if err != nil {
 		return Found{}, err
 	}
-	seen, err := h.sights(ctx, about.Pseudonym, time.Time{}, maxFound+1)
+	seen, err := h.everywhere(ctx, about, time.Time{}, maxFound+1)
 	if err != nil {
 		return Found{}, err
 	}
 	if err := h.note(ctx, "find", by, about, len(seen)); err != nil {
 		return Found{}, err
 	}
-	f := Found{Devices: []DeviceCount{}, Checks: []FoundCheck{}, Sources: []Source{{h.opts.Device, h.opts.Now().UTC(), h.journal.Size()}}}
+	f := Found{Devices: []DeviceCount{}, Checks: []FoundCheck{}, Sources: []Source{{Device: h.opts.Device, AsOf: h.opts.Now().UTC(), Entries: h.journal.Size()}}}
+	if r, err := h.Region(); err != nil {
+		return Found{}, err
+	} else if !r.AsOf.IsZero() {
+		f.Sources = append(f.Sources, Source{Device: "the region", AsOf: r.AsOf, Entries: r.To, Partial: !r.Whole})
+	}
 	if len(seen) > maxFound {
 		seen, f.More = seen[:maxFound], true
 	}

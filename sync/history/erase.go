@@ -56,17 +56,29 @@ func (h *History) Erase(ctx context.Context, s Selection, by Asker) (Erased, err
 	return out, h.note(ctx, "erase", by, limen.Subject{}, out.Entries)
 }
 
-// eraseDocument forgets all of a document. A check that is being made meanwhile
+// eraseDocument forgets all of a document, also what others saw of it. A check that is being made meanwhile
 // goes too, or is that of a document never seen before.
 func (h *History) eraseDocument(ctx context.Context, d Document) (Erased, error) {
 	if h.opts.Pseudonyms == nil {
 		return Erased{}, errNoKeys
 	}
-	known, err := h.known(h.opts.Pseudonyms.Traces(d.Issuer, d.Number))
+	traces := h.opts.Pseudonyms.Traces(d.Issuer, d.Number)
+	known, err := h.known(traces)
 	if err != nil {
 		return Erased{}, err
 	}
 	var out Erased
+	if len(known) == 0 { // others may have seen it all the same
+		for _, t := range traces {
+			if any, err := h.any(farPrefix(t)); err != nil {
+				return out, err
+			} else if any {
+				if err := h.journal.Forget(ctx, journal.Erasure{Beside: [][]byte{farPrefix(t)}}); err != nil {
+					return out, err
+				}
+			}
+		}
+	}
 	for _, p := range known {
 		for round := 0; ; round++ {
 			entries, err := h.entriesOf(p)
@@ -77,6 +89,9 @@ func (h *History) eraseDocument(ctx context.Context, d Document) (Erased, error)
 				break
 			}
 			names, err := h.besides(p)
+			for _, t := range traces {
+				names = append(names, farPrefix(t))
+			}
 			if err == nil {
 				err = h.tellCentre(ctx, entries)
 			}
@@ -139,6 +154,9 @@ func (h *History) Retain(ctx context.Context, p limen.Policy) (Erased, error) {
 			return time.Time{}
 		}
 		return now.Add(-keep)
+	}
+	if err := h.expireRegion(ctx, p.History.IndexExpires); err != nil {
+		return Erased{}, err
 	}
 	out, err := h.eraseOld(ctx, before(p.History.Keep), before(p.History.KeepQuestions))
 	if err != nil || out.Entries == 0 {

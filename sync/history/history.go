@@ -18,15 +18,19 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"limen"
 	"limen/sync/journal"
 )
 
 // Options say whose history it is. What is left out cannot be asked for: without
-// Pseudonyms no document, without Signer no correction.
+// Pseudonyms no document, without Signer no correction, without Centre nothing
+// that other devices recorded.
 type Options struct {
 	Pseudonyms   limen.Pseudonymizer
-	Signer       limen.Signer // signs corrections
+	Signer       limen.Signer  // signs corrections
+	Centre       note.Verifier // signs what other devices recorded
 	Site, Device string
 	Sent         func() uint64    // entries the centre may hold, which it must be told of when they are erased; nil: none
 	Now          func() time.Time // time.Now when nil
@@ -170,7 +174,7 @@ func wasLost(r limen.Record) bool {
 // Earlier implements limen.History: the document's inspections since a time,
 // newest first, at most 50.
 func (h *History) Earlier(ctx context.Context, about limen.Subject, since time.Time) ([]limen.Earlier, error) {
-	seen, err := h.sights(ctx, about.Pseudonym, since, maxEarlier)
+	seen, err := h.everywhere(ctx, about, since, maxEarlier)
 	if err != nil {
 		return nil, err
 	}
