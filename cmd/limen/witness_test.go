@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,32 +17,24 @@ import (
 	"limen/internal/repotest"
 )
 
-// Two appliances of one site cosign each other's checkpoints, as their
-// limen.yaml has it.
+// An appliance cosigns its neighbor's checkpoints, as the limen.yaml of both
+// has it.
 func TestNeighborsCosign(t *testing.T) {
-	type gate struct {
-		name, listen, log, cosigner string
-		*assembly
-	}
-	gates := []*gate{{name: "gate-1"}, {name: "gate-2"}}
 	root := t.TempDir()
-	for _, g := range gates {
-		keys, err := keystore.Create(filepath.Join(root, g.name, "keys"), nil, nil)
+	keys := func(name string) (log, cosigner string) {
+		t.Helper()
+		k, err := keystore.Create(filepath.Join(root, name, "keys"), nil, nil)
+		if err == nil {
+			log, cosigner, err = neighborKeys(name, k.Signer())
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if g.log, g.cosigner, err = neighborKeys(g.name, keys.Signer()); err != nil {
-			t.Fatal(err)
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free, and soon taken again
-		if err != nil {
-			t.Fatal(err)
-		}
-		g.listen = l.Addr().String()
-		l.Close()
+		return log, cosigner
 	}
-	for k, g := range gates {
-		other, dir := gates[1-k], filepath.Join(root, g.name)
+	start := func(name, witness string) *assembly {
+		t.Helper()
+		dir := filepath.Join(root, name)
 		text := fmt.Sprintf(`site: utopia-airport
 device: %s
 store: %[2]s/store
@@ -52,12 +43,8 @@ trust: %[2]s/trust
 socket: %[2]s/limen.sock
 console: {listen: "127.0.0.1:0"}
 models: {detector: "", recogniser: "", spoof: []}
-witness:
-  listen: %[3]s
-  neighbors: ["%[4]s"]
-  ask: [{url: "http://%[5]s", key: "%[6]s"}]
-  quorum: 1
-`, g.name, dir, g.listen, other.log, other.listen, other.cosigner)
+witness: %[3]s
+`, name, dir, witness)
 		path := filepath.Join(dir, "limen.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -66,43 +53,44 @@ witness:
 		if err != nil {
 			t.Fatal(err)
 		}
-		if g.assembly, err = assemble(cfg, slog.New(slog.DiscardHandler), nil); err != nil {
+		a, err := assemble(cfg, slog.New(slog.DiscardHandler), nil)
+		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
-		go func() { done <- g.run(ctx) }()
+		go func() { done <- a.run(ctx) }()
 		t.Cleanup(func() {
 			stop()
 			if err := <-done; err != nil {
-				t.Errorf("%s: %v", g.name, err)
+				t.Errorf("%s: %v", name, err)
 			}
 		})
+		return a
 	}
-	for _, g := range gates {
-		now := limen.MomentOf(time.Now())
-		r := limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: "a-" + g.name, Site: g.cfg.Site, Device: g.cfg.Device, Started: now, Ended: now}
-		if _, err := g.history.Append(t.Context(), r, limen.Subject{}); err != nil {
-			t.Fatal(err)
-		}
+	log, _ := keys("gate-1")
+	_, cosigner := keys("gate-2")
+	neighbor := start("gate-2", fmt.Sprintf(`{listen: "127.0.0.1:0", neighbors: ["%s"]}`, log))
+	gate := start("gate-1", fmt.Sprintf(`{ask: [{url: "http://%s", key: "%s"}], quorum: 1}`, neighbor.witnessing.listener.Addr(), cosigner))
+	now := limen.MomentOf(time.Now())
+	r := limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: "a", Site: gate.cfg.Site, Device: gate.cfg.Device, Started: now, Ended: now}
+	if _, err := gate.history.Append(t.Context(), r, limen.Subject{}); err != nil {
+		t.Fatal(err)
 	}
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	limit := time.After(time.Minute)
-	for k, g := range gates {
-		for {
-			v, err := g.history.Verify(t.Context())
-			if err != nil || v.Fault != nil {
-				t.Fatalf("%s: got %+v, %v", g.name, v, err)
-			}
-			if w := v.Witnessed; w.Covered == 1 && len(w.Witnesses) == 1 && w.Witnesses[0].Name == "limen/"+gates[1-k].name {
-				break
-			}
-			select {
-			case <-look.C:
-			case <-limit:
-				t.Fatalf("%s: %s", g.name, v.Witnessed)
-			}
+	for limit := time.After(time.Minute); ; {
+		v, err := gate.history.Verify(t.Context())
+		if err != nil || v.Fault != nil {
+			t.Fatalf("got %+v, %v", v, err)
+		}
+		if v.Witnessed.Covered == 1 {
+			break
+		}
+		select {
+		case <-look.C:
+		case <-limit:
+			t.Fatal(v.Witnessed)
 		}
 	}
 	var out, errOut bytes.Buffer
