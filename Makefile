@@ -12,11 +12,11 @@ export CGO_ENABLED := 1
 # Whatever is not a result goes to standard error: `make -s demo ARGS="--headless --json"` prints JSON lines alone.
 
 # What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), what the
-# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser, others'
+# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a TPM, a browser, others'
 # readers of passports, OpenCV by itself), and others' passports, which need Java.
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard python3-opencv postgresql-15 mosquitto
+TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 swtpm python3-pyscard python3-opencv postgresql-15 mosquitto
 TRAIN_PACKAGES := python3-torch python3-onnx python3-numpy python3-opencv python3-scipy
 PEER_PACKAGES  := vsmartcard-vpicc jython
 

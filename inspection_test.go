@@ -3,6 +3,7 @@ package limen
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
@@ -71,6 +72,7 @@ type fakes struct {
 	face     LiveFace
 	faceErr  error
 	appended []Record
+	earlier  []Earlier
 	storeErr error
 	touched  []string // ports that were used
 	mu       sync.Mutex
@@ -111,7 +113,7 @@ func (measuredPortrait) Quality() []Component {
 	return []Component{{Name: "sharpness", Value: 60, Low: true}}
 }
 
-func (f *fakes) Append(_ context.Context, r Record) (Receipt, error) {
+func (f *fakes) Append(_ context.Context, r Record, _ Subject) (Receipt, error) {
 	if f.storeErr != nil {
 		return Receipt{}, f.storeErr
 	}
@@ -119,9 +121,24 @@ func (f *fakes) Append(_ context.Context, r Record) (Receipt, error) {
 	return Receipt{Index: uint64(len(f.appended) - 1)}, nil
 }
 
-func (f *fakes) Earlier(context.Context, Pseudonym, time.Time) ([]Earlier, error) { return nil, nil }
+func (f *fakes) Subject(_ context.Context, about []Trace) (Subject, error) {
+	return Subject{Pseudonym{1}, about}, nil
+}
 
-func (f *fakes) Pseudonym(issuer, number string) Pseudonym { return Pseudonym{1} }
+func (f *fakes) Earlier(context.Context, Subject, time.Time) ([]Earlier, error) {
+	return f.earlier, nil
+}
+
+func (f *fakes) Traces(issuer, number string) []Trace { return []Trace{{}} }
+
+// Marks of these tests: two fleet keys, of which the older marks as well.
+func (f *fakes) Marks(what string, p Pseudonym, value []byte) (out []Mark) {
+	for _, key := range []string{"new.", "old."} {
+		h := sha256.Sum256(slices.Concat([]byte(key+what), p[:], value))
+		out = append(out, append(Mark(key), h[:16]...))
+	}
+	return out
+}
 
 type fakeFace struct {
 	score float64
@@ -211,7 +228,7 @@ func newCrossing(t *testing.T) *crossing {
 	f := &fakes{face: fakeFace{score: 0.8}}
 	c := &crossing{ports: f, lookup: &fakeLookup{fakes: f}, printed: Presented{Lines: lines}, chip: p, ctx: context.Background()}
 	c.in = &Inspection{ID: "01", Site: "utopia-airport", Device: "gate-1", Policy: linePolicy(), Chip: f, Camera: f, Portraits: f, Trust: store,
-		History: f, Pseudonyms: f, Now: func() time.Time { return day }}
+		History: f, Pseudonyms: f, Scope: Scope{{[]string{"P"}, []string{"UTO"}}}, Now: func() time.Time { return day }}
 	return c
 }
 

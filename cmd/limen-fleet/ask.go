@@ -86,7 +86,7 @@ func (c *historyCommand) Run(con *cli.Console) error {
 		return cli.Exit(cli.ExitUsage, errors.New("--reason says why you ask, in 8 characters or more"))
 	}
 	checks, err := ask(c.where, func(r *fleet.Records) ([]fleet.CheckView, error) {
-		line := fleet.Access{Name: operator(), Action: fleet.ActionSearch, Subject: "document " + strings.ToLower(c.Document), Reason: c.Reason}
+		line := fleet.Access{Name: operator(), Action: fleet.ActionSearch, Subject: fleet.NamedDocument(c.Document), Reason: c.Reason}
 		if _, err := r.Note(con, line, time.Now()); err != nil {
 			return nil, err
 		}
@@ -102,7 +102,10 @@ func (c *historyCommand) Run(con *cli.Console) error {
 	} else {
 		w := tabwriter.NewWriter(con.Out, 0, 0, 2, ' ', 0)
 		for _, k := range checks {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.Join(k.Reasons, " "))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.TrimSpace(strings.Join(k.Reasons, " ")+" "+k.Says))
+			for _, says := range k.Corrections {
+				fmt.Fprintf(w, "\t\t\tCORRECTED\t\t%s\n", says)
+			}
 		}
 		if err := w.Flush(); err != nil {
 			return err

@@ -30,6 +30,7 @@ type enrolled struct {
 	Certificate string `json:"certificate"`
 	Key         string `json:"key"`
 	ReceiptKey  string `json:"receipt_key"`
+	WitnessKey  string `json:"witness_key"`
 }
 
 // Run enrols a device, also while the centre runs.
@@ -61,6 +62,9 @@ func (c *enrolCommand) Run(con *cli.Console) error {
 	if e.ReceiptKey, err = fleet.PrepareReceiptKey(s.Dir); err != nil {
 		return err
 	}
+	if e.WitnessKey, err = fleet.PrepareWitnessKey(c.Dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.Out, 0o700); err != nil {
 		return fmt.Errorf("cannot make %s: %w", c.Out, err)
 	}
@@ -70,8 +74,8 @@ func (c *enrolCommand) Run(con *cli.Console) error {
 	if c.JSON {
 		return con.PrintJSON(e)
 	}
-	con.Printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\n",
-		c.Device, c.Out, e.CA, e.Certificate, e.Key, e.ReceiptKey)
+	con.Printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\nwitness:\n  ask:\n    - key: %s\n  quorum: 1\n",
+		c.Device, c.Out, e.CA, e.Certificate, e.Key, e.ReceiptKey, e.WitnessKey)
 	return nil
 }
 

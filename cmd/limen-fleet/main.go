@@ -29,6 +29,7 @@ type commands struct {
 	Certify certifyCommand `cmd:"" help:"Certify an ingest worker or a broker of the centre's cluster."`
 	Devices devicesCommand `cmd:"" help:"The devices and how far each is held."`
 	History historyCommand `cmd:"" help:"Where and when a document was checked."`
+	Index   indexCommand   `cmd:"" help:"Write what other devices recorded into files for one device."`
 	Verify  verifyCommand  `cmd:"" help:"Recompute every device's history against what it signed, and the audit."`
 	Users   usersCommand   `cmd:"" help:"Local accounts for the pages."`
 }

@@ -39,7 +39,7 @@ func (d *Desk) search(w http.ResponseWriter, r *http.Request, v visit) error {
 	if s.Wrong != "" || s.Reason.Wrong != "" {
 		return d.show(w, r, v, http.StatusBadRequest, "search", view{Title: "Search", Page: "search", Data: s})
 	}
-	if err := d.note(r, v.Person, fleet.ActionSearch, "document "+s.Document, s.Reason.String()); err != nil {
+	if err := d.note(r, v.Person, fleet.ActionSearch, fleet.NamedDocument(s.Document), s.Reason.String()); err != nil {
 		return err
 	}
 	checks, err := d.records.History(r.Context(), s.Document)

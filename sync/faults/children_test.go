@@ -211,7 +211,7 @@ func (f *inspected) read(c agentConfig) error {
 		}
 		f.Entries = append(f.Entries, fmt.Sprintf("%x", sha256.Sum256(e.Body)))
 	}
-	v, err := j.Verify(context.Background(), nil)
+	v, err := j.Verify(context.Background(), journal.Check{})
 	if err == nil && v.Fault != nil {
 		err = errors.New(v.Fault.String())
 	}

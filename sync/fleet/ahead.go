@@ -124,7 +124,9 @@ func metAhead(ctx context.Context, tx *sql.Tx, b wire.Batch) (sent int, differs 
 func (r *Records) withAhead(ctx context.Context, checks []CheckView, n int, from, to []byte) ([]CheckView, error) {
 	question, args := "SELECT device, number, received, body FROM ahead ORDER BY received DESC, number DESC LIMIT $1", []any{n}
 	if from != nil {
-		question, args = "SELECT device, number, received, body FROM ahead WHERE document BETWEEN $1 AND $2 ORDER BY received DESC, number DESC LIMIT $3", []any{from, to, n}
+		question, args = `SELECT device, number, received, body FROM ahead WHERE document BETWEEN $1 AND $2
+			OR document IN (SELECT other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash WHERE one.pseudonym BETWEEN $1 AND $2)
+			ORDER BY received DESC, number DESC LIMIT $3`, []any{from, to, n}
 	}
 	ahead, err := r.checks(ctx, question, args...)
 	if err != nil || len(ahead) == 0 {

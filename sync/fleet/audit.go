@@ -39,6 +39,12 @@ const (
 	ActionUser        = "user"        // an account was made or changed
 )
 
+// NamedDocument is how a line names a document: by no more of its pseudonym
+// than pages show, because a line outlives the document's erasure.
+func NamedDocument(digits string) string {
+	return "document " + strings.ToLower(digits[:min(len(digits), 8)])
+}
+
 // auditPrefix separates these hashes from any other.
 const auditPrefix = "limen audit v1\n"
 

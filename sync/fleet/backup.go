@@ -58,6 +58,8 @@ var tables = []table{
 	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
+	{"erased", "device, number, note", "device, number"},
+	{"mappings", "device, pseudonym, fleet_key, hash", "device, pseudonym, fleet_key"},
 	{"ahead", "device, number, leaf, salt, body, received, document", "device, number"},
 	{"tally", "device, hour, site, what, code, count", "device, hour, site, what, code"},
 	{"alarms", "device, kind, opened, cleared, detail, answered, answered_by, note", "device, kind, opened"},

@@ -35,6 +35,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
+	"limen/sync/journal"
 	"limen/sync/wire"
 )
 
@@ -105,16 +106,17 @@ func (cfg Config) withDefaults() Config {
 
 // Centre is an open centre. Open starts its listeners; Run does its work.
 type Centre struct {
-	cfg     Config
-	lock    *os.File
-	records *Records
-	signer  note.Signer
-	key     string // verifier text
-	broker  *broker
-	link    link
-	page    *listener
-	watched *listener // for the metrics
-	metrics *metrics
+	cfg      Config
+	lock     *os.File
+	records  *Records
+	signer   note.Signer
+	key      string            // verifier text
+	cosigner *journal.Cosigner // nil: a worker without the key
+	broker   *broker
+	link     link
+	page     *listener
+	watched  *listener // for the metrics
+	metrics  *metrics
 
 	closing sync.Once
 	closed  error
@@ -146,6 +148,9 @@ func (c *Centre) openWhole() (err error) {
 		return err
 	}
 	if c.signer, c.key, err = receiptKey(c.keyFile()); err != nil {
+		return err
+	}
+	if c.cosigner, err = openCosigner(c.witnessKeyFile(), c.cfg.Now); err != nil {
 		return err
 	}
 	if c.records, err = CreateRecords(c.place()); err != nil {
@@ -194,6 +199,11 @@ func (c *Centre) openBroker() error {
 // openIngest is a worker: it shares a broker and a database with others.
 func (c *Centre) openIngest() (err error) {
 	if c.signer, c.key, err = readReceiptKey(c.keyFile()); err != nil {
+		return err
+	}
+	if c.cosigner, err = readCosigner(c.witnessKeyFile(), c.cfg.Now); errors.Is(err, fs.ErrNotExist) {
+		c.cfg.Log.Warn("checkpoints are not cosigned: this worker has no witness key beside the receipt key")
+	} else if err != nil {
 		return err
 	}
 	if err := c.shareRecords(); err != nil {
@@ -258,6 +268,9 @@ func (c *Centre) keyFile() string {
 	}
 	return receiptKeyPath(c.cfg.Dir)
 }
+
+// witnessKeyFile lies beside the receipt key: whoever has the one has the other.
+func (c *Centre) witnessKeyFile() string { return witnessKeyPath(filepath.Dir(c.keyFile())) }
 
 func (c *Centre) brokerFolder() string { return filepath.Join(c.cfg.Dir, "broker") }
 

@@ -120,6 +120,7 @@ func (c *Centre) settleGroup(ctx context.Context, group []delivery) error {
 			return nil
 		}
 	}
+	c.cosign(answers)
 	if err := c.answer(answers); err != nil {
 		c.cfg.Log.Warn("receipts not sent; the devices ask again", "error", err)
 	}

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -19,7 +18,7 @@ type Proof struct {
 	Index uint64 `json:"index"`
 	Size  uint64 `json:"size"` // entries of the checkpoint
 	// Bundle is a C2SP tlog-proof whose extra data are salt and body: whoever
-	// has the device's public key can check it without the centre.
+	// has the device's public key can check it without the centre (cmd/limen-verify).
 	Bundle []byte `json:"-"`
 }
 
@@ -79,16 +78,5 @@ func prove(ctx context.Context, tx *sql.Tx, device string, number uint64) (Proof
 	if tlog.CheckRecord(path, int64(c.Size), c.Root, int64(number), tlog.RecordHash(leaf)) != nil {
 		return Proof{}, ErrProof
 	}
-	return Proof{Index: number, Size: c.Size, Bundle: bundle(number, salt, body, path, signed)}, nil
-}
-
-// bundle is a C2SP tlog-proof, as a device's own export is.
-func bundle(number uint64, salt, body []byte, path tlog.RecordProof, signed []byte) []byte {
-	extra := append(append([]byte("limen entry v1\n"), salt...), body...)
-	b := append(base64.StdEncoding.AppendEncode([]byte("c2sp.org/tlog-proof@v1\nextra "), extra), '\n')
-	b = fmt.Appendf(b, "index %d\n", number)
-	for _, h := range path {
-		b = append(base64.StdEncoding.AppendEncode(b, h[:]), '\n')
-	}
-	return append(append(b, '\n'), signed...)
+	return Proof{Index: number, Size: c.Size, Bundle: journal.WriteBundle(number, salt, body, path, signed)}, nil
 }

@@ -49,7 +49,6 @@ func newBare(t testing.TB, at place) *bare {
 func (b *bare) batch(j *journal.Journal, first, end uint64) wire.Batch {
 	b.t.Helper()
 	batch := wire.Batch{Device: b.name, First: first}
-	var erased []uint64
 	for i := first; i < end; i++ {
 		e, err := j.Entry(i)
 		if err != nil {
@@ -57,15 +56,14 @@ func (b *bare) batch(j *journal.Journal, first, end uint64) wire.Batch {
 		}
 		batch.Entries = append(batch.Entries, wire.Entry{Leaf: e.Leaf[:], Salt: e.Salt, Body: e.Body})
 		if e.Erased {
-			erased = append(erased, i)
+			signed, err := j.Tombstone(i)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			batch.Tombstones = append(batch.Tombstones, signed)
 		}
 	}
 	var err error
-	if len(erased) > 0 {
-		if batch.Vouched, err = j.Vouch(b.t.Context(), erased); err != nil {
-			b.t.Fatal(err)
-		}
-	}
 	if batch.Checkpoint, err = j.CheckpointAt(b.t.Context(), end); err != nil {
 		b.t.Fatal(err)
 	}
@@ -267,6 +265,8 @@ func testVerifyNamesTheFirstBadEntry(t *testing.T, at place) {
 		"a hash":                           {[]string{"UPDATE hashes SET hash = zeroblob(32) WHERE number = 5"}, 3, "tree"},
 		"a checkpoint":                     {[]string{"UPDATE checkpoints SET note = x'00'"}, 19, "checkpoint"},
 		"no checkpoint":                    {[]string{"DELETE FROM checkpoints"}, 0, "checkpoint"},
+		"whom it is about":                 {[]string{"UPDATE entries SET document = zeroblob(32) WHERE number = 6"}, 6, "index"},
+		"that it is about anybody":         {[]string{"UPDATE entries SET document = NULL WHERE number = 6"}, 6, "index"},
 		"the root":                         {[]string{"UPDATE devices SET root = zeroblob(32)"}, 20, "tree"},
 		"cut, and the size with it":        {[]string{"DELETE FROM entries WHERE number >= 15", "UPDATE devices SET size = 15"}, 0, "tree"},
 		"another device's key, re-signing": {[]string{"UPDATE devices SET public_key = zeroblob(32)"}, 19, "checkpoint"},

@@ -74,7 +74,10 @@ type Options struct {
 	BackoffMax     time.Duration // … up to this (1 min)
 	MaxEntries     int           // of one batch (64)
 	OnState        func(State)   // called with each change; must not block
-	Log            *slog.Logger
+	// Cosigned is given the centre's cosignature lines on the checkpoint of
+	// size entries, unchecked. What it does with them delays the next batch.
+	Cosigned func(size uint64, lines []byte)
+	Log      *slog.Logger
 }
 
 // Uplink is one device's way to the centre.
@@ -342,6 +345,14 @@ func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) 
 	case err != nil:
 		u.opts.Log.Warn("uplink ignores a receipt", "error", err)
 		return nothing, nil
+	}
+	if len(a.Forgotten) > 0 {
+		if err := u.opts.Outbox.Forgotten(context.Background(), a.Forgotten); err != nil {
+			u.opts.Log.Warn("uplink ignores a word about tombstones", "error", err)
+		}
+	}
+	if len(a.Cosignature) > 0 && u.opts.Cosigned != nil {
+		u.opts.Cosigned(held, a.Cosignature)
 	}
 	if held < batch.First+uint64(len(batch.Entries)) {
 		return nothing, nil
