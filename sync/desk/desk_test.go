@@ -1,9 +1,13 @@
 package desk
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -309,5 +313,56 @@ func TestFiguresByHand(t *testing.T) {
 	rows := ratesOf(figures)
 	if len(rows) != 3 || rows[0].Checks != 13 || rows[0].Referred != 1 || rows[0].Cleared != 1 || rows[0].Seconds != 2 || rows[2].Checks != 22 {
 		t.Errorf("got %+v", rows)
+	}
+}
+
+// Pages with a certificate of their own speak HTTP/2, and their cookie is for
+// TLS and this host alone.
+func TestPagesOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	authority, err := fleet.NewAuthority(filepath.Join(dir, "authority"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := authority.Server("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := fleet.Open(fleet.Config{
+		Dir: filepath.Join(dir, "centre"), MQTT: "127.0.0.1:0", HTTP: "127.0.0.1:0", CA: authority.CAPath(), Certificate: server.Certificate, Key: server.Key,
+		HTTPCertificate: server.Certificate, HTTPKey: server.Key,
+		Pages: func(c *fleet.Centre) (http.Handler, error) {
+			d, err := New(c, Options{})
+			if err != nil {
+				return nil, err
+			}
+			return d.Handler(), nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, centre: c, records: c.Records(), clock: &clock{}}
+	s.background("centre", c.Run)
+	if err := s.records.AddUser(t.Context(), "viewer", password, fleet.Roles{fleet.Viewer}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	pem, err := os.ReadFile(authority.CAPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r, err := client.PostForm("https://"+c.HTTPAddr()+"/sign-in", url.Values{"name": {"viewer"}, "password": {password}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	cookie := r.Header.Get("Set-Cookie")
+	if r.ProtoMajor != 2 || r.StatusCode != http.StatusSeeOther || !strings.HasPrefix(cookie, "__Host-limen-fleet=") || !strings.Contains(cookie, "; Secure") || r.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("got %s by %s, cookie %s", r.Status, r.Proto, cookie)
 	}
 }

@@ -16,6 +16,7 @@ import (
 // listener is an address and who answers there.
 type listener struct {
 	net.Listener
+	tls     *tls.Config // nil: none
 	handler http.Handler
 	log     *slog.Logger
 }
@@ -38,7 +39,7 @@ func (c *Centre) listen() error {
 		if err != nil {
 			return fmt.Errorf("cannot use the pages' certificate: %w", err)
 		}
-		c.page.Listener = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+		c.page.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
 	c.page.handler, err = c.cfg.Pages(c)
 	return err
@@ -95,7 +96,11 @@ func (l *listener) serve(ctx context.Context) error {
 	}
 	ended := context.AfterFunc(ctx, func() { s.Close() })
 	defer ended()
-	if err := s.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+	answer := s.Serve
+	if s.TLSConfig = l.tls; l.tls != nil {
+		answer = func(from net.Listener) error { return s.ServeTLS(from, "", "") } // and HTTP/2
+	}
+	if err := answer(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("pages are served no longer: %w", err)
 	}
 	return nil

@@ -27,6 +27,7 @@
         const focus = main.contains(document.activeElement) ? document.activeElement.id : "";
         const open = [...main.querySelectorAll("details")].map((d) => d.open);
         main.replaceChildren(...fresh.childNodes);
+        main.dataset.live = fresh.dataset.live;
         main.querySelectorAll("details").forEach((d, k) => { d.open = open[k] || false; });
         if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
         document.querySelector("#asof").textContent = page.querySelector("#asof").textContent;
@@ -38,11 +39,22 @@
     if (again) { again = false; refresh(); }
   };
 
-  const source = new EventSource("/events?seen=" + main.dataset.live);
-  source.onopen = () => { stale.hidden = true; };
-  source.onmessage = (event) => {
-    if (event.data === "ended") { source.close(); location.reload(); }
-    if (event.data === "changed") refresh();
+  // Only a page that is looked at listens: browsers give a server few
+  // connections without HTTP/2, and keep those of pages that were left.
+  let source = null;
+  const deaf = () => { source?.close(); source = null; };
+  const listen = () => {
+    if (source || document.hidden) return;
+    source = new EventSource("/events?seen=" + main.dataset.live);
+    source.onopen = () => { stale.hidden = true; };
+    source.onmessage = (event) => {
+      if (event.data === "ended") { deaf(); location.reload(); }
+      if (event.data === "changed") refresh();
+    };
+    source.onerror = () => { stale.hidden = false; };
   };
-  source.onerror = () => { stale.hidden = false; };
+  addEventListener("pagehide", deaf);
+  addEventListener("pageshow", listen);
+  document.addEventListener("visibilitychange", () => (document.hidden ? deaf() : listen()));
+  listen();
 })();
