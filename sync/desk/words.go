@@ -14,7 +14,7 @@ import (
 var words = template.FuncMap{
 	"moment": moment, "iso": iso, "ago": ago, "outcome": outcome, "reason": reason, "trouble": trouble, "role": role, "roles": roles,
 	"action": action, "bytes": bytesOf, "may": func(p fleet.Person, right string) bool { return p.Roles.May(fleet.Right(right)) },
-	"percent": percent, "millis": func(t int64) limen.Moment { return limen.Moment(t) }, "part": part, "dict": dict,
+	"percent": percent, "millis": func(t int64) limen.Moment { return limen.Moment(t) }, "part": part, "dict": dict, "skew": skew,
 }
 
 // dict gives a template more than one thing.
@@ -135,6 +135,18 @@ func bytesOf(n uint64) string {
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
 	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+// skew says how a clock stands against the centre's, from milliseconds.
+func skew(ms int64) string {
+	d := (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond)
+	switch {
+	case d > 0:
+		return fmt.Sprintf("%v fast", d)
+	case d < 0:
+		return fmt.Sprintf("%v slow", -d)
+	}
+	return "right"
 }
 
 func part(state string) string {

@@ -81,7 +81,7 @@ func (d DeviceView) Troubles(now time.Time) []Trouble {
 		if h.Full {
 			alarm(TroubleFull, "its journal takes no more entries, and everybody is referred: make room on its disk")
 		} else if h.DiskSize > 0 && h.DiskFree < h.DiskSize/leastDisk {
-			alarm(TroubleDisk, "%d of %d MiB of its disk are free", h.DiskFree>>20, h.DiskSize>>20)
+			alarm(TroubleDisk, "%.1f of %.0f GiB of its disk are free: make room before it is full", float64(h.DiskFree)/(1<<30), float64(h.DiskSize)/(1<<30))
 		}
 	}
 	since := now.Sub(d.Since.Time())
