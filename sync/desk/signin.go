@@ -42,6 +42,9 @@ func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
 		}
 		d.formSignIn(w, r, http.StatusUnauthorized, "The name or the password is wrong, or the account is locked for a while.")
 		return
+	case errors.Is(err, fleet.ErrBusy):
+		d.formSignIn(w, r, http.StatusServiceUnavailable, "Too many sign in at once. Try again in a moment.")
+		return
 	case err != nil:
 		d.fail(w, r, visit{}, err)
 		return

@@ -25,8 +25,15 @@ const (
 	maxPassword = 256 // bytes
 )
 
-// hashing bounds how many passwords are hashed at once, and so memory.
-var hashing = make(chan struct{}, 2)
+// hashing bounds how many passwords are hashed at once, and so memory;
+// queueing, how many wait for that.
+var (
+	hashing  = make(chan struct{}, 2)
+	queueing = make(chan struct{}, 64)
+)
+
+// ErrBusy means that so many sign in at once that nobody would get an answer in time.
+var ErrBusy = errors.New("too many sign in at once: try again in a moment")
 
 func derive(password string, salt []byte, memory, passes uint32, lanes uint8) []byte {
 	hashing <- struct{}{}

@@ -199,8 +199,15 @@ var ErrSignIn = errors.New("the name or the password is wrong, or the account is
 var ErrWrongPassword = fmt.Errorf("wrong password: %w", ErrSignIn)
 
 // CheckUser returns an account's roles where the password is right, the
-// account open and not locked; ErrSignIn otherwise. A wrong password counts.
+// account open and not locked; ErrSignIn otherwise, ErrBusy where too many ask at
+// once. A wrong password counts.
 func (r *Records) CheckUser(ctx context.Context, name, password string, now time.Time) (Roles, error) {
+	select {
+	case queueing <- struct{}{}:
+		defer func() { <-queueing }()
+	default:
+		return nil, ErrBusy
+	}
 	var roles, hash string
 	var disabled, locked int64
 	err := r.read.QueryRowContext(ctx, "SELECT roles, password, disabled, locked FROM users WHERE name = $1", name).Scan(&roles, &hash, &disabled, &locked)

@@ -3,6 +3,8 @@ package fleet
 import (
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -136,15 +138,28 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
-func FuzzPasswordHash(f *testing.F) {
-	f.Add(noPassword)
-	f.Add("$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA")
-	f.Fuzz(func(t *testing.T, hash string) {
-		if strings.Contains(hash, "m=") && !strings.Contains(hash, "m=8,t=1,p=1") { // others take their time and memory by right
-			t.Skip()
-		}
-		if ok, err := checkPassword(hash, "x"); ok && err == nil {
-			t.Skip() // somebody found the password
-		}
-	})
+// A flood of guesses is turned away, and does not take the machine's memory.
+func TestFloodOfSignIns(t *testing.T) {
+	r := newBare(t, inSQLite).records
+	var busy, refused atomic.Int32
+	var guessing sync.WaitGroup
+	for range 4 * cap(queueing) {
+		guessing.Go(func() {
+			switch _, err := r.CheckUser(t.Context(), "ana", "a guess", day); {
+			case errors.Is(err, ErrBusy):
+				busy.Add(1)
+			case errors.Is(err, ErrSignIn):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	guessing.Wait()
+	if busy.Load() == 0 || refused.Load() < int32(cap(queueing)) {
+		t.Errorf("got %d turned away and %d refused; want some turned away, and a queue's worth refused", busy.Load(), refused.Load())
+	}
+	if _, err := r.CheckUser(t.Context(), "ana", "a guess", day); !errors.Is(err, ErrSignIn) {
+		t.Errorf("afterwards: got %v", err)
+	}
 }
