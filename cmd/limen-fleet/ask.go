@@ -193,6 +193,12 @@ func (c *verifyCommand) known() (a fleet.Access, err error) {
 	return a, nil
 }
 
+// exports notes in the audit that records leave in files.
+func exports(con *cli.Console, r *fleet.Records, what string) error {
+	_, err := r.Note(con, fleet.Access{Name: operator(), Action: fleet.ActionExport, Subject: what}, time.Now())
+	return err
+}
+
 // operator is who runs this command, as the audit names them.
 func operator() string {
 	if u, err := user.Current(); err == nil {

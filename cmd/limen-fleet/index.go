@@ -34,6 +34,9 @@ func (c *indexCommand) Run(con *cli.Console) error {
 		Sightings int    `json:"sightings"`
 	}
 	files, err := ask(c.where, func(r *fleet.Records) (out []written, err error) {
+		if err := exports(con, r, "index for "+c.For); err != nil {
+			return nil, err
+		}
 		for from, more := c.From, true; more; {
 			b, d, err := r.SealedIndex(con, key, c.For, from, now.AddDate(0, 0, -c.Days), now)
 			if err != nil {

@@ -55,7 +55,12 @@ func (c *backupCommand) Run(con *cli.Console) error {
 		return fmt.Errorf("cannot write the backup: %w", err)
 	}
 	defer os.Remove(f.Name()) // fails, as it should, once it has been renamed
-	s, err := ask(c.where, func(r *fleet.Records) (fleet.BackupSummary, error) { return r.Backup(con, f, time.Now()) })
+	s, err := ask(c.where, func(r *fleet.Records) (fleet.BackupSummary, error) {
+		if err := exports(con, r, "backup of everything"); err != nil {
+			return fleet.BackupSummary{}, err
+		}
+		return r.Backup(con, f, time.Now())
+	})
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
