@@ -27,7 +27,8 @@ func typing(t *testing.T, what string, args ...string) (code int, out, errText s
 }
 
 func TestUsersCommands(t *testing.T) {
-	dir := t.TempDir()
+	t.Chdir(t.TempDir())
+	const dir = "centre" // a relative one
 	const password = "correct horse battery\n"
 	if code, text, errText := typing(t, password, "users", "add", "ana", "--role", "supervisor,technician", "--dir", dir); code != 0 || text != "ana can sign in\n" {
 		t.Fatalf("add: got %d, %s, %s", code, text, errText)

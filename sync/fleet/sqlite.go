@@ -19,7 +19,10 @@ func recordsPath(dir string) string { return filepath.Join(dir, "fleet.db") }
 type sqliteDB struct{}
 
 func openSQLite(dir string) (*Records, error) {
-	path := recordsPath(dir)
+	path, err := filepath.Abs(recordsPath(dir)) // in a URI a relative one would be a host
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the records: %w", err)
+	}
 	// SQLite would make it readable for everybody.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
