@@ -42,10 +42,10 @@ type mark struct {
 // The picture's measures, in its own units.
 const (
 	chartWidth  = 720.0
-	chartHeight = 200.0
+	chartHeight = 214.0
 	chartLeft   = 44.0
-	chartTop    = 10.0
-	chartFoot   = 24.0
+	chartTop    = 14.0
+	chartFoot   = 34.0
 )
 
 // Measures are for the template.
