@@ -40,6 +40,7 @@ type Config struct {
 	Console         ConsoleConfig    `yaml:"console"`
 	Metrics         string           `yaml:"metrics"`
 	Uplink          UplinkConfig     `yaml:"uplink"`
+	Gate            GateConfig       `yaml:"gate"`
 }
 
 // MRZReaderConfig is the serial MRZ reader.
@@ -107,6 +108,7 @@ func Defaults() Config {
 		Trust:      "/var/lib/limen/trust", Store: "/var/lib/limen/store", Keys: "/var/lib/limen/keys",
 		Socket:  "/run/limen/limen.sock",
 		Console: ConsoleConfig{Listen: "127.0.0.1:8420", ForgetAfter: 2 * time.Minute},
+		Gate:    defaultGate,
 	}
 }
 
@@ -237,6 +239,9 @@ func (c Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Console.Listen)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return &keyError{"console.listen", fmt.Sprintf("%q is not a loopback address with a port, such as 127.0.0.1:8420", c.Console.Listen)}
+	}
+	if err := c.Gate.validate(one); err != nil {
+		return err
 	}
 	if u := c.Uplink; u.Broker != "" {
 		if !strings.HasPrefix(u.Broker, "tls://") {
