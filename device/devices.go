@@ -19,7 +19,7 @@ func (a *Appliance) Devices() []console.DeviceState {
 
 // kinds and nextActions are by the names on the board.
 var kinds = map[string]string{
-	nameMRZReader: "mrz_reader", nameChipReader: "chip_reader", nameCamera: "camera", nameModels: "models", NameUplink: "uplink", nameGate: "gate",
+	nameMRZReader: "mrz_reader", nameChipReader: "chip_reader", nameCamera: "camera", nameModels: "models", NameUplink: "uplink", nameGate: "door",
 }
 
 var nextActions = map[string]string{
