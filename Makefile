@@ -12,17 +12,17 @@ export CGO_ENABLED := 1
 # Whatever is not a result goes to standard error: `make -s demo ARGS="--headless --json"` prints JSON lines alone.
 
 # What the programs link or run (OpenCV, libvpx, OpenJPEG, PC/SC), what the
-# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a browser, others'
+# tests talk to (virtual PC/SC reader, libnfc's tools, a token, a TPM, a browser, others'
 # readers of passports, OpenCV by itself), and others' passports, which need Java.
 BUILD_PACKAGES := build-essential pkg-config git ca-certificates libopencv-dev libvpx-dev libopenjp2-7-dev libpcsclite-dev
 RUN_PACKAGES   := pcscd vsmartcard-vpcd
-TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 python3-pyscard python3-opencv
+TEST_PACKAGES  := libnfc-bin libnfc-examples softhsm2 chromium cardpeek mrtdreader opensc libeac3 swtpm python3-pyscard python3-opencv postgresql-15 mosquitto
 TRAIN_PACKAGES := python3-torch python3-onnx python3-numpy python3-opencv python3-scipy
 PEER_PACKAGES  := vsmartcard-vpicc jython
 
 FUZZTIME ?= 60s
 
-.PHONY: help deps deps-test build models demo test peers check bench fuzz run train clean
+.PHONY: help deps deps-test build models demo test faults peers check bench bench-sync fuzz run train clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ test: deps-test build check ## everything CI runs
 	$(GO) test -timeout 15m ./...
 	$(GO) test -tags matprofile -run Mat ./matcher/cvface ./capture/cvcam # OpenCV's memory is given back
 
+faults: deps-test ## break everything between a check and the centre, ARGS="--runs N --seed S": nothing acknowledged may be lost
+	@mkdir -p bin
+	@$(GO) test -c -o bin/faults.test ./sync/faults
+	@cd sync/faults && ../../bin/faults.test $(or $(ARGS),--runs 100)
+
 peers: deps-test build ## meet others' passports and readers (docs/peers.md), and compare what a reading costs
 	$(call install-missing,$(PEER_PACKAGES))
 	$(GO) test -count=1 -timeout 30m -v ./cmd/internal/peers -all -limen $(CURDIR)/bin/limen -figures $(or $(FIGURES),9)
@@ -81,6 +86,10 @@ peers: deps-test build ## meet others' passports and readers (docs/peers.md), an
 bench: build ## speed, bytes and memory, about five minutes; figures go to docs/figures.md
 	@echo "$$(date -u +%F) $$(nproc) cores, load$$(uptime | sed 's/.*load average//')"
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),1s) -timeout 20m $(or $(PKG),$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u))
+
+bench-sync: deps-test ## appends, entries from device to receipt, many connections; figures go to docs/figures.md
+	$(GO) test -run '^$$' -bench 'Append|Fsync' -benchtime $(or $(BENCHTIME),1s) ./sync/journal
+	$(GO) test -run '^$$' -bench 'Ingest|JournalToCentre|Connections' -benchtime $(or $(BENCHTIME),1s) -timeout 30m ./sync/fleet $(if $(ARGS),-args $(ARGS))
 
 fuzz: deps ## every fuzz target for FUZZTIME (60s) each; PKG=./mrtd/lds for one package, JOBS=2 at a time, LOG=file to go on from
 	@FUZZTIME=$(FUZZTIME) JOBS=$(or $(JOBS),1) LOG=$(LOG) GO=$(GO) scripts/fuzz $(or $(PKG),./...)

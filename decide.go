@@ -135,12 +135,12 @@ func recommend(reasons []Reason) Recommendation {
 // document in doubt.
 func advice(code ReasonCode) Recommendation {
 	switch code {
-	case StopListHit, ReportedLost:
+	case StopListHit, ReportedLost, LostBefore:
 		return RecommendHold
-	case FaceMismatch, FaceSeveral, PortraitNoFace, PortraitSmall, PortraitSeveral, PresentationAttack:
+	case TravelImpossible, FaceMismatch, FaceSeveral, PortraitNoFace, PortraitSmall, PortraitSeveral, PresentationAttack, PADFaceChanged:
 		return RecommendIdentify
 	case ReasonCode(authn.TrustStale), ReasonCode(authn.CRLUnknown), ReasonCode(authn.CRLSignatureInvalid), // the appliance's lists, not the document
-		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, PADModelMissing, PADTooLittle, MorphUntrained, LookupStale, LookupUnavailable, HistoryAway, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
+		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, PADModelMissing, PADTooLittle, MorphUntrained, LookupStale, LookupUnavailable, HistoryAway, HistoryNotKept, PlaceUnknown, RefusedBefore, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:
 		return RecommendServe
 	case MRZUnreadable, MRZCheckDigit, CutShort, ChipLost, ChipNoAnswer, ChipReadFailed,
 		PADTooShort, FaceNotFound, FaceTooSmall, FaceBlurred, FaceTurned, FaceTooDark, FaceTooBright:

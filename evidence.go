@@ -17,12 +17,14 @@ type Evidence struct {
 	Document   Document
 	Chip       ChipFacts
 	Face       *Comparison
+	Quality    []Quality
 	Earlier    []Earlier
 	Checks     []Check
 	Spent      Spent
 }
 
-// Document is what is kept of the document: what kind, whose, and its pseudonym.
+// Document is what is kept of the document: what kind, whose, and its pseudonym,
+// where the site keeps a history of such documents.
 type Document struct {
 	Format    string    `json:"format,omitempty" cbor:"1,keyasint,omitempty"` // "TD3"
 	Code      string    `json:"code,omitempty" cbor:"2,keyasint,omitempty"`   // "P"
@@ -41,6 +43,8 @@ type ChipFacts struct {
 	Bytes         int    `json:"bytes,omitempty" cbor:"7,keyasint,omitempty"`    // over the air, both ways
 	CRLDate       Moment `json:"crl_date,omitempty" cbor:"8,keyasint,omitempty"` // of the revocation list that was looked into
 	Proof         string `json:"proof,omitempty" cbor:"9,keyasint,omitempty"`    // what proved that the chip is no copy: "chip_authentication", "pace_mapping", "active_authentication"
+	SODMark       Mark   `json:"-" cbor:"10,keyasint,omitempty"`                 // of EF.SOD
+	KeyMark       Mark   `json:"-" cbor:"11,keyasint,omitempty"`                 // of the file with the key that proved
 }
 
 // Spent is the time each part took. MRZ counts from the reader's message to
@@ -106,6 +110,6 @@ func (m *Moment) UnmarshalText(b []byte) error {
 }
 
 // documentFacts keeps of an MRZ what a record may hold.
-func documentFacts(m mrz.MRZ, pseudonym Pseudonym) Document {
-	return Document{Format: m.Layout.String(), Code: m.DocumentCode, Issuer: mrz.Alpha3(m.Issuer), Pseudonym: pseudonym}
+func documentFacts(m mrz.MRZ) Document {
+	return Document{Format: m.Layout.String(), Code: m.DocumentCode, Issuer: mrz.Alpha3(m.Issuer)}
 }

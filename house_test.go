@@ -31,14 +31,18 @@ var onlyIn = map[string][]string{
 	"github.com/nats-io/":           {"limen/sync/fleet"},
 	"github.com/ebfe/scard":         {"limen/hw/pcsc"},
 	"github.com/miekg/pkcs11":       {"limen/hw/keystore/token"},
+	"github.com/google/go-tpm":      {"limen/hw/keystore"},
 	"go.bug.st/serial":              {"limen/hw/serialport"},
-	"github.com/eclipse/paho.mqtt.": {"limen/sync/uplink"},
+	"github.com/eclipse/paho.mqtt.": {"limen/sync/uplink", "limen/sync/fleet"},
+	"github.com/jackc/pgx":          {"limen/sync/fleet"},
+	"modernc.org/sqlite":            {"limen/sync/fleet"},
 }
 
 // neverLinked are programs and what must not end up in them.
 var neverLinked = map[string][]string{
 	"limen/cmd/limen-fleet":    {"gocv.io/x/gocv", "github.com/pion/webrtc"},
 	"limen/cmd/limen-portrait": {"gocv.io/x/gocv", "github.com/pion/webrtc"},
+	"limen/cmd/limen-verify":   {"limen", "github.com", "gopkg.in"}, // for those who trust neither device nor centre
 	"limen/cmd/limen":          {"limen/mrtd/specimen/attack"},
 }
 

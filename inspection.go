@@ -18,6 +18,8 @@ type Inspection struct {
 	Device   string
 	Software string // version that judged
 	Policy   Policy
+	Scope    Scope            // whose checks are kept with a pseudonym; nobody's where it is empty
+	Places   map[string]Place // where sites are
 
 	Chip       ChipReader
 	Camera     FaceCamera
@@ -39,10 +41,10 @@ func (in *Inspection) Run(ctx context.Context, presented Presented) Finished {
 	line, stop := context.WithTimeout(ctx, in.Policy.Times.Inspection)
 	defer stop()
 
-	document := in.readMRZ(presented, started)
+	document := in.readMRZ(line, presented, started)
 	eligibility := in.judgeEligibility(document)
 	if !eligibility.serves {
-		return in.finish(ctx, started, document, eligibility, in.skipped(CheckEligibility))
+		return in.finish(ctx, started, document.about, document, eligibility, in.skipped(CheckEligibility))
 	}
 
 	var (
@@ -65,9 +67,10 @@ func (in *Inspection) Run(ctx context.Context, presented Presented) Finished {
 		func() { history = in.askHistory(line, document) },
 	)
 	match := in.matchFace(line, proof, portrait, face)
+	history = in.judgeHistory(history, document, chip, proof)
 	completed := in.complete(line)
 
-	return in.finish(ctx, started, document, eligibility, chip, proof, face, portrait, match, lookups, history, completed)
+	return in.finish(ctx, started, document.about, document, eligibility, chip, proof, face, portrait, match, lookups, history, completed)
 }
 
 // presentedAt is when the reader had the document, from which the traveller
@@ -94,7 +97,7 @@ func together(parts ...func()) {
 type result interface{ addTo(*Evidence) }
 
 // finish gathers the evidence in the line's order, decides, and records.
-func (in *Inspection) finish(ctx context.Context, started time.Time, results ...result) Finished {
+func (in *Inspection) finish(ctx context.Context, started time.Time, about Subject, results ...result) Finished {
 	evidence := Evidence{Inspection: in.ID, Started: started}
 	for _, r := range results {
 		r.addTo(&evidence)
@@ -102,7 +105,7 @@ func (in *Inspection) finish(ctx context.Context, started time.Time, results ...
 	evidence.Ended = in.Now()
 	evidence.Spent.Total = SpanOf(evidence.Ended.Sub(started))
 	decision := Decide(evidence, in.Policy)
-	return in.record(ctx, evidence, decision)
+	return in.record(ctx, about, evidence, decision)
 }
 
 // checks is the result of a step that adds nothing but checks.

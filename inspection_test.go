@@ -3,10 +3,12 @@ package limen
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -70,6 +72,7 @@ type fakes struct {
 	face     LiveFace
 	faceErr  error
 	appended []Record
+	earlier  []Earlier
 	storeErr error
 	touched  []string // ports that were used
 	mu       sync.Mutex
@@ -99,7 +102,18 @@ func (f *fakes) Decode(context.Context, []byte) (image.Image, error) {
 	return image.NewGray(image.Rect(0, 0, 8, 8)), nil
 }
 
-func (f *fakes) Append(_ context.Context, r Record) (Receipt, error) {
+// Describe measures nothing of a portrait but that it is there.
+func (f *fakes) Describe(_ context.Context, portrait image.Image) (image.Image, func()) {
+	return measuredPortrait{portrait}, func() {}
+}
+
+type measuredPortrait struct{ image.Image }
+
+func (measuredPortrait) Quality() []Component {
+	return []Component{{Name: "sharpness", Value: 60, Low: true}}
+}
+
+func (f *fakes) Append(_ context.Context, r Record, _ Subject) (Receipt, error) {
 	if f.storeErr != nil {
 		return Receipt{}, f.storeErr
 	}
@@ -107,9 +121,24 @@ func (f *fakes) Append(_ context.Context, r Record) (Receipt, error) {
 	return Receipt{Index: uint64(len(f.appended) - 1)}, nil
 }
 
-func (f *fakes) Earlier(context.Context, Pseudonym, time.Time) ([]Earlier, error) { return nil, nil }
+func (f *fakes) Subject(_ context.Context, about []Trace) (Subject, error) {
+	return Subject{Pseudonym{1}, about}, nil
+}
 
-func (f *fakes) Pseudonym(issuer, number string) Pseudonym { return Pseudonym{1} }
+func (f *fakes) Earlier(context.Context, Subject, time.Time) ([]Earlier, error) {
+	return f.earlier, nil
+}
+
+func (f *fakes) Traces(issuer, number string) []Trace { return []Trace{{}} }
+
+// Marks of these tests: two fleet keys, of which the older marks as well.
+func (f *fakes) Marks(what string, p Pseudonym, value []byte) (out []Mark) {
+	for _, key := range []string{"new.", "old."} {
+		h := sha256.Sum256(slices.Concat([]byte(key+what), p[:], value))
+		out = append(out, append(Mark(key), h[:16]...))
+	}
+	return out
+}
 
 type fakeFace struct {
 	score float64
@@ -122,6 +151,9 @@ var demoModel = &Comparison{Threshold: 0.45, Model: "small", Grade: "demo", FMR:
 func (f fakeFace) Best() image.Image { return image.NewGray(image.Rect(0, 0, 8, 8)) }
 func (f fakeFace) Reasons() []Reason { return f.why }
 func (f fakeFace) Close()            {}
+func (f fakeFace) Quality() []Component {
+	return []Component{{Name: "sharpness", Value: 95}, {Name: "luminance_mean", Value: 80}}
+}
 func (f fakeFace) Compare(context.Context, image.Image) (Comparison, error) {
 	if f.by != nil {
 		c := *f.by
@@ -196,7 +228,7 @@ func newCrossing(t *testing.T) *crossing {
 	f := &fakes{face: fakeFace{score: 0.8}}
 	c := &crossing{ports: f, lookup: &fakeLookup{fakes: f}, printed: Presented{Lines: lines}, chip: p, ctx: context.Background()}
 	c.in = &Inspection{ID: "01", Site: "utopia-airport", Device: "gate-1", Policy: linePolicy(), Chip: f, Camera: f, Portraits: f, Trust: store,
-		History: f, Pseudonyms: f, Now: func() time.Time { return day }}
+		History: f, Pseudonyms: f, Scope: Scope{{[]string{"P"}, []string{"UTO"}}}, Now: func() time.Time { return day }}
 	return c
 }
 
@@ -307,6 +339,46 @@ func TestNothingIsGatheredOfTheIneligible(t *testing.T) {
 			t.Errorf("ports used: %v, want none", x.ports.touched)
 		}
 	})
+}
+
+type observerFunc func(Event)
+
+func (f observerFunc) Observe(e Event) { f(e) }
+
+// What was measured of both pictures reaches the screen and the record, also
+// when the face is not fit; a portrait that nobody vouched for is not measured.
+func TestQualityOfBothPicturesIsRecorded(t *testing.T) {
+	portrait, live := Quality{PicturePortrait, measuredPortrait{}.Quality()}, Quality{PictureLive, fakeFace{}.Quality()}
+	for name, c := range map[string]struct {
+		change func(*crossing)
+		want   []Quality
+	}{
+		"a match":            {func(*crossing) {}, []Quality{live, portrait}},
+		"no fit frame":       {func(x *crossing) { x.ports.face = fakeFace{why: []Reason{because(FaceNotFound)}} }, []Quality{live, portrait}},
+		"no camera":          {func(x *crossing) { x.in.Camera = nil }, nil},
+		"a changed portrait": {func(x *crossing) { x.chip.Files[0x0102][200] ^= 1 }, []Quality{live}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newCrossing(t)
+				c.change(x)
+				var mu sync.Mutex
+				var seen []Quality
+				x.in.Observer = observerFunc(func(e Event) {
+					if e.Quality != nil {
+						mu.Lock()
+						defer mu.Unlock()
+						seen = append(seen, *e.Quality)
+					}
+				})
+				got := x.run().Record.Quality
+				slices.SortFunc(seen, func(a, b Quality) int { return strings.Compare(string(a.Picture), string(b.Picture)) })
+				if !reflect.DeepEqual(got, c.want) || !reflect.DeepEqual(seen, c.want) {
+					t.Errorf("record %+v, screen %+v; want %+v", got, seen, c.want)
+				}
+			})
+		})
+	}
 }
 
 // Nobody is admitted whose admission could not be recorded.

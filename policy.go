@@ -21,6 +21,7 @@ type Policy struct {
 	Lookups          []LookupPolicy `yaml:"lookups" json:"lookups"`
 	Times            Times          `yaml:"times" json:"times"`
 	SeenWithin       time.Duration  `yaml:"seen_within" json:"seen_within"`
+	History          HistoryPolicy  `yaml:"history" json:"history,omitzero"`
 	Trust            TrustPolicy    `yaml:"trust" json:"trust,omitzero"`
 	AcceptDemoModels bool           `yaml:"-" json:"-"` // the site's configuration says so, never the policy
 }
@@ -113,6 +114,9 @@ func (p Policy) Validate() error {
 		if l.Offline != OfflineRefer && l.Offline != OfflineAccept {
 			return fmt.Errorf("lookups[%d].offline: %q is neither %q nor %q", i, l.Offline, OfflineRefer, OfflineAccept)
 		}
+	}
+	if err := p.History.validate(); err != nil {
+		return err
 	}
 	for key, d := range map[string]time.Duration{"max_age": p.Trust.MaxAge, "crl_max_age": p.Trust.CRLMaxAge} {
 		if d < 0 {

@@ -71,6 +71,7 @@ type LiveFace interface {
 // attack (ISO/IEC 30107-3).
 type PresentationJudge interface {
 	// Presentation is Passed, Failed or NotPerformed, with why it did not pass.
+	// It speaks of every frame that was compared so far.
 	Presentation() (Status, []Reason)
 }
 
@@ -131,21 +132,58 @@ type Lookup interface {
 	Ask(ctx context.Context, q LookupQuery) (LookupAnswer, error)
 }
 
-// Pseudonym stands for a document in records: a keyed hash of issuer and
-// number under a key the device guards.
+// Pseudonym stands for a document in the records of one history: a random
+// identifier. What leads to it from the document lies apart and can be deleted;
+// then nothing does.
 type Pseudonym [32]byte
 
-// Pseudonymizer makes pseudonyms.
-type Pseudonymizer interface {
-	Pseudonym(issuer, number string) Pseudonym
+// Trace is the first step of a pseudonym: a keyed hash of issuer and number
+// under one fleet key, which devices of a fleet share.
+type Trace struct {
+	Key  [4]byte // names the fleet key
+	Hash [32]byte
 }
 
-// Earlier is an earlier record of the same document.
+// Mark stands for something of a document's chip within one history, so that
+// another chip is noticed: the name of the fleet key, 4 bytes, and a keyed hash.
+type Mark []byte
+
+// MarkSize is the size of a mark.
+const MarkSize = 20
+
+// Pseudonymizer has the fleet keys.
+type Pseudonymizer interface {
+	// Traces are a document's under each fleet key, the current one first.
+	Traces(issuer, number string) []Trace
+	// Marks are those of a value under each fleet key, the current one first.
+	Marks(what string, p Pseudonym, value []byte) []Mark
+}
+
+// Subject is a document as a history knows it. The zero Subject is none: what
+// is recorded without one is not found again by document.
+type Subject struct {
+	Pseudonym Pseudonym
+	Traces    []Trace
+}
+
+// LogValue redacts.
+func (Subject) LogValue() slog.Value { return slog.StringValue("[subject]") }
+
+// Earlier is an earlier inspection of the same document.
 type Earlier struct {
-	At      time.Time `json:"at"`
-	Site    string    `json:"site"`
-	Device  string    `json:"device"`
-	Outcome Outcome   `json:"outcome"`
+	Record     string    `json:"record"` // its ID
+	At         time.Time `json:"at"`
+	Site       string    `json:"site"`
+	Device     string    `json:"device"`
+	Outcome    Outcome   `json:"outcome"`
+	Officer    Outcome   `json:"officer,omitempty"`    // what an officer decided afterwards
+	Lost       bool      `json:"lost,omitempty"`       // a database had the document as lost or stolen
+	Correction string    `json:"correction,omitempty"` // what a correction says of it
+
+	Pseudonym Pseudonym `json:"-"` // under which the marks were made
+	Proof     string    `json:"-"` // what KeyMark's key proved with
+	SODMark   Mark      `json:"-"`
+	KeyMark   Mark      `json:"-"`
 }
 
 // Receipt says that a record is durable: its leaf, and the tree that holds it.
@@ -157,11 +195,15 @@ type Receipt struct {
 
 // History is the device's journal of checks.
 type History interface {
+	// Subject is what a document is known by: the pseudonym its traces lead to
+	// or, where none does, a fresh one, which the first Append keeps.
+	Subject(ctx context.Context, about []Trace) (Subject, error)
 	// Append stores a record; when it returns without error the record is
-	// durable and a leaf of the tree.
-	Append(ctx context.Context, r Record) (Receipt, error)
-	// Earlier returns the document's records since a time, newest first.
-	Earlier(ctx context.Context, p Pseudonym, since time.Time) ([]Earlier, error)
+	// durable and a leaf of the tree. It is found again by the record's pseudonym,
+	// and that by about's traces.
+	Append(ctx context.Context, r Record, about Subject) (Receipt, error)
+	// Earlier returns the document's inspections since a time, newest first.
+	Earlier(ctx context.Context, about Subject, since time.Time) ([]Earlier, error)
 }
 
 // Signer signs as the device or as an officer (Ed25519).

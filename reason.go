@@ -81,6 +81,7 @@ const (
 	PADModelMissing    ReasonCode = "pad_model_missing"       // no network, and motion alone did not suffice
 	PADTooShort        ReasonCode = "pad_sequence_too_short"  // the face was not seen long enough
 	PADTooLittle       ReasonCode = "pad_evidence_too_little" // nothing seen speaks clearly
+	PADFaceChanged     ReasonCode = "pad_face_changed"        // the face that is compared is not the one that was watched
 	MorphSuspected     ReasonCode = "morph_suspected"
 	MorphUntrained     ReasonCode = "morph_classifier_missing" // none was trained for the recogniser that judges
 
@@ -90,6 +91,13 @@ const (
 	LookupStale       ReasonCode = "lookup_stale"
 	SeenBefore        ReasonCode = "seen_before"
 	HistoryAway       ReasonCode = "history_unavailable"
+	HistoryNotKept    ReasonCode = "history_not_kept"  // the site keeps none of such documents
+	TravelImpossible  ReasonCode = "travel_impossible" // seen where nobody could have come from since; the subject is that site
+	PlaceUnknown      ReasonCode = "place_unknown"     // the configuration does not say where the subject, a site, is
+	SODChanged        ReasonCode = "chip_data_changed" // the chip seen at the subject, a site, had another EF.SOD
+	ChipKeyChanged    ReasonCode = "chip_key_changed"  // … another key
+	RefusedBefore     ReasonCode = "refused_before"    // an officer refused entry at the subject, a site
+	LostBefore        ReasonCode = "lost_before"       // it was on a list of lost documents at the subject, a site
 	RecordNotStored   ReasonCode = "record_not_stored"
 	CheckMissing      ReasonCode = "mandatory_check_missing" // a check the policy demands was never made; the subject names it
 )

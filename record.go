@@ -16,10 +16,13 @@ type RecordKind string
 const (
 	KindInspection RecordKind = "inspection"       // what the machine did
 	KindOfficer    RecordKind = "officer_decision" // what an officer decided about an inspection
+	KindCorrection RecordKind = "correction"       // what an earlier record says wrongly
+	KindQuestion   RecordKind = "question"         // who asked about a person, took data out or had it erased
 )
 
 // Record is one entry of the history. It names no person and holds no number,
-// portrait, template or image; the document is a pseudonym.
+// portrait, template or image; the document is a pseudonym. Of the two pictures
+// it holds what was measured of light, sharpness and the like.
 //
 // It is encoded once, as deterministic CBOR (RFC 8949, 4.2.1), and from then
 // on stored, hashed and sent as those bytes.
@@ -40,10 +43,15 @@ type Record struct {
 	Policy   string           `json:"policy,omitempty" cbor:"14,keyasint,omitempty"`
 	Software string           `json:"software,omitempty" cbor:"15,keyasint,omitempty"`
 	Officer  *OfficerDecision `json:"officer,omitempty" cbor:"16,keyasint,omitempty"`
+	Quality  []Quality        `json:"quality,omitempty" cbor:"17,keyasint,omitempty"` // of the pictures; absent from records of before it was measured
+
+	Correction *Correction `json:"correction,omitempty" cbor:"18,keyasint,omitempty"`
+	Question   *Question   `json:"question,omitempty" cbor:"19,keyasint,omitempty"`
 }
 
-// RecordVersion is the version this code writes; it reads no other.
-const RecordVersion = 1
+// RecordVersion is the version this code writes. It reads version 1 too, which
+// had no marks, corrections or questions, and whose pseudonyms were keyed hashes.
+const RecordVersion = 2
 
 // OfficerDecision is an officer's word about an inspection, signed over the
 // record without the signature: by the appliance at which the officer sat, or
@@ -77,7 +85,7 @@ var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
 // Encode writes a record as deterministic CBOR.
 func (r Record) Encode() ([]byte, error) { return encoding.Marshal(r) }
 
-// maxRecord bounds a record: an inspection's is near 1.5 kB.
+// maxRecord bounds a record: an inspection's is near 3 kB, half of it quality components.
 const maxRecord = 64 << 10
 
 // DecodeRecord reads a record.
@@ -89,8 +97,8 @@ func DecodeRecord(b []byte) (Record, error) {
 	if err := decoding.Unmarshal(b, &r); err != nil {
 		return Record{}, fmt.Errorf("cannot read record: %w", err)
 	}
-	if r.Version != RecordVersion {
-		return Record{}, fmt.Errorf("record of version %d where %d belongs: update this software", r.Version, RecordVersion)
+	if r.Version < 1 || r.Version > RecordVersion {
+		return Record{}, fmt.Errorf("record of version %d where 1 to %d belong: update this software", r.Version, RecordVersion)
 	}
 	return r, nil
 }

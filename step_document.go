@@ -1,6 +1,7 @@
 package limen
 
 import (
+	"context"
 	"time"
 
 	"limen/mrtd/mrz"
@@ -11,6 +12,8 @@ type printed struct {
 	mrz   mrz.MRZ
 	known bool // the lines are an MRZ at all
 	facts Document
+	about Subject // as the history knows it; none where it keeps none of such documents
+	kept  bool    // whether it does
 	check Check
 	spent time.Duration
 }
@@ -22,7 +25,7 @@ func (p printed) addTo(e *Evidence) {
 }
 
 // readMRZ parses the printed MRZ and judges its check digits (Doc 9303-3, 4.9).
-func (in *Inspection) readMRZ(presented Presented, started time.Time) printed {
+func (in *Inspection) readMRZ(ctx context.Context, presented Presented, started time.Time) printed {
 	in.observe(Event{Step: StepDocument})
 	p := printed{}
 	m, err := mrz.Parse(presented.Lines, in.Now())
@@ -32,11 +35,10 @@ func (in *Inspection) readMRZ(presented Presented, started time.Time) printed {
 	default:
 		p.mrz, p.known = m, true
 		p.check = judgeMRZ(m)
-		var pseudonym Pseudonym
-		if in.Pseudonyms != nil {
-			pseudonym = in.Pseudonyms.Pseudonym(mrz.Alpha3(m.Issuer), m.Number)
-		}
-		p.facts = documentFacts(m, pseudonym)
+		p.facts = documentFacts(m)
+		p.kept = in.Scope.covers(p.facts)
+		p.about = in.subject(ctx, p)
+		p.facts.Pseudonym = p.about.Pseudonym
 		in.observe(Event{Step: StepMRZ, MRZ: &m})
 	}
 	p.spent = in.Now().Sub(started)

@@ -46,33 +46,3 @@ func (in *Inspection) askLookup(ctx context.Context, policy LookupPolicy, p prin
 	}
 	return pass(CheckLookup).of(policy.Name)
 }
-
-// earlierChecks is what the history knows of the document.
-type earlierChecks struct {
-	check   Check
-	earlier []Earlier
-}
-
-func (h earlierChecks) addTo(e *Evidence) {
-	e.Checks = append(e.Checks, h.check)
-	e.Earlier = h.earlier
-}
-
-// askHistory asks where this document was checked before.
-func (in *Inspection) askHistory(ctx context.Context, p printed) earlierChecks {
-	out := earlierChecks{check: notPerformed(CheckHistory, because(HistoryAway))}
-	if in.History != nil {
-		earlier, err := in.History.Earlier(ctx, p.facts.Pseudonym, in.Now().Add(-in.Policy.SeenWithin))
-		switch {
-		case err != nil:
-			out.check = inconclusive(CheckHistory, because(HistoryAway))
-		case len(earlier) > 0:
-			out = earlierChecks{pass(CheckHistory, because(SeenBefore)), earlier}
-			in.observe(Event{Step: StepHistory, Earlier: earlier})
-		default:
-			out.check = pass(CheckHistory)
-		}
-	}
-	in.tell(StepHistory, out.check)
-	return out
-}

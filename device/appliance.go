@@ -212,6 +212,7 @@ func (a *Appliance) Run(ctx context.Context) error {
 func (a *Appliance) newInspection() *limen.Inspection {
 	in := &limen.Inspection{
 		ID: newID(), Site: a.cfg.Site, Device: a.cfg.Device, Software: a.parts.Software, Policy: a.parts.Policy,
+		Scope: a.cfg.History.scope(), Places: a.cfg.places(),
 		Camera: a.faces, Portraits: portraits{&portrait.Decoder{Path: a.cfg.PortraitProgram}},
 		Trust: a.parts.Trust, Lookups: a.parts.Lookups, History: a.parts.History, Pseudonyms: a.parts.Pseudonyms,
 		Observer: a.parts.Observer, Now: a.parts.Now,

@@ -36,11 +36,15 @@ type Config struct {
 	Store           string           `yaml:"store"`
 	Keys            string           `yaml:"keys"`
 	Socket          string           `yaml:"socket"`
+	History         HistoryConfig    `yaml:"history"`
+	Sites           []SiteConfig     `yaml:"sites"`
 	Lookups         []LookupConfig   `yaml:"lookups"`
 	Console         ConsoleConfig    `yaml:"console"`
 	Metrics         string           `yaml:"metrics"`
+	TPM             TPMConfig        `yaml:"tpm"`
 	Uplink          UplinkConfig     `yaml:"uplink"`
 	Gate            GateConfig       `yaml:"gate"`
+	Witness         WitnessConfig    `yaml:"witness"`
 }
 
 // MRZReaderConfig is the serial MRZ reader.
@@ -86,6 +90,7 @@ type LookupConfig struct {
 type ConsoleConfig struct {
 	Listen      string        `yaml:"listen"`
 	ForgetAfter time.Duration `yaml:"forget_after"`
+	Ask         string        `yaml:"ask"`
 }
 
 // UplinkConfig is the way to the centre.
@@ -95,6 +100,12 @@ type UplinkConfig struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	ReceiptKey  string `yaml:"receipt_key"`
+}
+
+// TPMConfig is the TPM 2.0 that seals the device's keys when they are made.
+type TPMConfig struct {
+	Device string `yaml:"device"`
+	PCRs   []int  `yaml:"pcrs"`
 }
 
 // Defaults is the configuration before a file is read.
@@ -243,6 +254,9 @@ func (c Config) Validate() error {
 	if err := c.Gate.validate(one); err != nil {
 		return err
 	}
+	if err := limen.CheckAsk(c.Console.Ask); err != nil {
+		return &keyError{"console.ask", err.Error()}
+	}
 	if u := c.Uplink; u.Broker != "" {
 		if !strings.HasPrefix(u.Broker, "tls://") {
 			return &keyError{"uplink.broker", "must begin with tls://: entries travel encrypted or not at all"}
@@ -253,5 +267,8 @@ func (c Config) Validate() error {
 			}
 		}
 	}
-	return nil
+	if err := c.validateHistory(); err != nil {
+		return err
+	}
+	return c.Witness.validate()
 }

@@ -64,6 +64,13 @@ func TestConfigErrorsNameLineColumnAndFix(t *testing.T) {
 		{"page off loopback", head + "console:\n  listen: 0.0.0.0:80\n", `:4:11: console.listen: "0.0.0.0:80" is not a loopback address`},
 		{"unencrypted broker", head + "uplink:\n  broker: tcp://x:1883\n", `:4:11: uplink.broker: must begin with tls://`},
 		{"lookup without far end", head + "lookups:\n  - name: national\n", `:4:11: lookups[0].name: a lookup has a name and either`},
+		{"witness without a key", head + "witness:\n  ask:\n    - url: http://gate-2:8430\n", `witness.ask[0].key: is empty`},
+		{"witness of no address", head + "witness:\n  ask:\n    - {url: gate-2, key: k}\n", `:5:13: witness.ask[0].url: "gate-2" is no address`},
+		{"witness for nobody", head + "witness:\n  listen: :8430\n", `:4:11: witness.listen: is set, so witness.neighbors`},
+		{"more witnesses than there are", head + "witness:\n  quorum: 1\n", `:4:11: witness.quorum: 1 of 0`},
+		{"scope of nothing", head + "history:\n  scope:\n    - {documents: [P]}\n", `:5:7: history.scope[0]: needs documents and issuers`},
+		{"site off the earth", head + "sites:\n  - {name: a, latitude: 91, longitude: 0}\n", `:4:25: sites[0].latitude: 91 is not`},
+		{"site twice", head + "sites:\n  - {name: a, latitude: 1, longitude: 0}\n  - {name: a, latitude: 1, longitude: 0}\n", `:5:12: sites[1].name: "a" is there twice`},
 		{"no site", "device: g\n", `site: "" must be`},
 		{"no YAML", "site: [", `limen.yaml:1:`},
 	} {
@@ -104,6 +111,9 @@ func TestPolicyErrorsNameTheKey(t *testing.T) {
 		{"chip_wait: 4s", "chip_wait: 0s", "times.chip_wait: must be more than zero"},
 		{"max_age: 2160h  ", "max_age: -1h  ", "trust.max_age: is less than zero"},
 		{"# crl_max_age", "crl_max_aeg", `there is no key "crl_max_aeg"; did you mean "crl_max_age"?`},
+		{"refused_before, lost", "refused_befor, lost", `history.refer[3]: the history does not say "refused_befor"`},
+		{"travel_speed: 1000", "travel_speed: -1", `history.travel_speed: -1 is no speed`},
+		{"refused_within: 48h", "refused_within: -48h", `history.refused_within: is less than zero`},
 		{"seen_within", "seen_wthin", `there is no key "seen_wthin"; did you mean "seen_within"?`},
 	} {
 		path := filepath.Join(t.TempDir(), "policy.yaml")

@@ -37,6 +37,8 @@ func schemaOf(t reflect.Type, defaults reflect.Value) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case t.Kind() == reflect.Int:
 		return map[string]any{"type": "integer"}
+	case t.Kind() == reflect.Float64:
+		return map[string]any{"type": "number"}
 	case t.Kind() == reflect.Slice:
 		return map[string]any{"type": "array", "items": schemaOf(t.Elem(), reflect.Zero(t.Elem()))}
 	case t.Kind() != reflect.Struct:

@@ -46,7 +46,7 @@ func (a *Appliance) Decide(ctx context.Context, inspection string, outcome limen
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), decideLimit)
 	defer stop()
-	if _, err := a.parts.History.Append(ctx, r); err != nil {
+	if _, err := a.parts.History.Append(ctx, r, limen.Subject{}); err != nil {
 		return fmt.Errorf("the decision was not recorded, so it does not count: %w", err)
 	}
 	if a.gate != nil && outcome == limen.Admit {

@@ -15,7 +15,7 @@ type memory struct {
 	fail    error
 }
 
-func (m *memory) Append(ctx context.Context, r limen.Record) (limen.Receipt, error) {
+func (m *memory) Append(ctx context.Context, r limen.Record, _ limen.Subject) (limen.Receipt, error) {
 	if err := errors.Join(m.fail, ctx.Err()); err != nil {
 		return limen.Receipt{}, err
 	}
@@ -23,7 +23,11 @@ func (m *memory) Append(ctx context.Context, r limen.Record) (limen.Receipt, err
 	return limen.Receipt{Index: uint64(len(m.records) - 1)}, nil
 }
 
-func (m *memory) Earlier(context.Context, limen.Pseudonym, time.Time) ([]limen.Earlier, error) {
+func (m *memory) Subject(context.Context, []limen.Trace) (limen.Subject, error) {
+	return limen.Subject{}, nil
+}
+
+func (m *memory) Earlier(context.Context, limen.Subject, time.Time) ([]limen.Earlier, error) {
 	return nil, nil
 }
 
@@ -43,7 +47,7 @@ func TestOfficerDecisionPointsToItsInspection(t *testing.T) {
 	a := New(Defaults(), Parts{History: history, Officers: officerKey{private}})
 	defer a.closeFace()
 	about := limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: "ab", Site: "s", Device: "d"}
-	receipt, err := history.Append(t.Context(), about)
+	receipt, err := history.Append(t.Context(), about, limen.Subject{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,11 +19,15 @@ type answer struct {
 }
 
 // ask opens the records, also those of a running centre, for one question.
-func ask[T any](dir string, question func(*fleet.Records) (T, error)) (T, error) {
+func ask[T any](w where, question func(*fleet.Records) (T, error)) (T, error) {
 	var none T
-	records, err := fleet.OpenRecords(dir)
+	at, err := w.place()
+	if err != nil {
+		return none, err
+	}
+	records, err := fleet.OpenRecords(at)
 	if errors.Is(err, fs.ErrNotExist) {
-		return none, fmt.Errorf("no centre has worked in %s: name its folder with --dir", dir)
+		return none, fmt.Errorf("no centre has worked in %s: name its folder with --dir", at)
 	}
 	if err != nil {
 		return none, err
@@ -33,13 +37,13 @@ func ask[T any](dir string, question func(*fleet.Records) (T, error)) (T, error)
 }
 
 type devicesCommand struct {
-	folder
+	where
 	answer
 }
 
 // Run lists the devices.
 func (c *devicesCommand) Run(con *cli.Console) error {
-	devices, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.DeviceView, error) { return r.Devices(con) })
+	devices, err := ask(c.where, func(r *fleet.Records) ([]fleet.DeviceView, error) { return r.Devices(con) })
 	if err != nil {
 		return err
 	}
@@ -62,7 +66,7 @@ func (c *devicesCommand) Run(con *cli.Console) error {
 }
 
 type historyCommand struct {
-	folder
+	where
 	answer
 	Document string `arg:"" help:"The document's pseudonym: 8 to 64 of its first hex digits."`
 }
@@ -72,7 +76,7 @@ func (c *historyCommand) Run(con *cli.Console) error {
 	if len(c.Document) < 8 || len(c.Document) > 64 || strings.Trim(strings.ToLower(c.Document), "0123456789abcdef") != "" {
 		return cli.Exit(cli.ExitUsage, errors.New("a document is named by 8 to 64 hex digits of its pseudonym"))
 	}
-	checks, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.CheckView, error) { return r.History(con, c.Document) })
+	checks, err := ask(c.where, func(r *fleet.Records) ([]fleet.CheckView, error) { return r.History(con, c.Document) })
 	if err != nil {
 		return err
 	}
@@ -83,7 +87,10 @@ func (c *historyCommand) Run(con *cli.Console) error {
 	} else {
 		w := tabwriter.NewWriter(con.Out, 0, 0, 2, ' ', 0)
 		for _, k := range checks {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.Join(k.Reasons, " "))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.TrimSpace(strings.Join(k.Reasons, " ")+" "+k.Says))
+			for _, says := range k.Corrections {
+				fmt.Fprintf(w, "\t\t\tCORRECTED\t\t%s\n", says)
+			}
 		}
 		if err := w.Flush(); err != nil {
 			return err
@@ -97,13 +104,13 @@ func (c *historyCommand) Run(con *cli.Console) error {
 }
 
 type verifyCommand struct {
-	folder
+	where
 	answer
 }
 
 // Run verifies; the answer no is that some device's entries do not hold.
 func (c *verifyCommand) Run(con *cli.Console) error {
-	verdicts, err := ask(c.Dir, func(r *fleet.Records) ([]fleet.Verdict, error) { return r.Verify(con) })
+	verdicts, err := ask(c.where, func(r *fleet.Records) ([]fleet.Verdict, error) { return r.Verify(con) })
 	if err != nil {
 		return err
 	}

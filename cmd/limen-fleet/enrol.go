@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
@@ -15,7 +16,7 @@ import (
 )
 
 type enrolCommand struct {
-	folder
+	where
 	Device string `arg:"" help:"The device's name: a-z, 0-9 and hyphens."`
 	Key    string `required:"" help:"Its public key (Ed25519, 32 bytes), as the device prints it." placeholder:"BASE64"`
 	Out    string `required:"" help:"Folder for what is carried to the device: its certificate and key, the authority's certificate." placeholder:"DIR"`
@@ -29,6 +30,7 @@ type enrolled struct {
 	Certificate string `json:"certificate"`
 	Key         string `json:"key"`
 	ReceiptKey  string `json:"receipt_key"`
+	WitnessKey  string `json:"witness_key"`
 }
 
 // Run enrols a device, also while the centre runs.
@@ -40,7 +42,15 @@ func (c *enrolCommand) Run(con *cli.Console) error {
 	if err := wire.CheckIdentifier(c.Device); err != nil {
 		return cli.Exit(cli.ExitUsage, err)
 	}
-	records, err := fleet.CreateRecords(c.Dir)
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	open := fleet.CreateRecords
+	if s.Database != "" { // others may run on it: never migrated from here
+		open = fleet.OpenRecords
+	}
+	records, err := open(cmp.Or(s.Database, s.Dir))
 	if err != nil {
 		return err
 	}
@@ -49,25 +59,28 @@ func (c *enrolCommand) Run(con *cli.Console) error {
 		return err
 	}
 	e := enrolled{Device: c.Device, CA: filepath.Join(c.Out, "centre-ca.pem")}
-	if e.ReceiptKey, err = fleet.PrepareReceiptKey(c.Dir); err != nil {
+	if e.ReceiptKey, err = fleet.PrepareReceiptKey(s.Dir); err != nil {
+		return err
+	}
+	if e.WitnessKey, err = fleet.PrepareWitnessKey(c.Dir); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(c.Out, 0o700); err != nil {
 		return fmt.Errorf("cannot make %s: %w", c.Out, err)
 	}
-	if err := c.certify(&e); err != nil {
+	if err := c.certify(s, &e); err != nil {
 		return err
 	}
 	if c.JSON {
 		return con.PrintJSON(e)
 	}
-	con.Printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\n",
-		c.Device, c.Out, e.CA, e.Certificate, e.Key, e.ReceiptKey)
+	con.Printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\nwitness:\n  ask:\n    - key: %s\n  quorum: 1\n",
+		c.Device, c.Out, e.CA, e.Certificate, e.Key, e.ReceiptKey, e.WitnessKey)
 	return nil
 }
 
-func (c *enrolCommand) certify(e *enrolled) error {
-	a, err := authority(c.Dir)
+func (c *enrolCommand) certify(s settings, e *enrolled) error {
+	a, err := authority(s.Dir)
 	if err != nil {
 		return err
 	}

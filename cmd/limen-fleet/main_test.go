@@ -16,7 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"limen/sync/fleet"
+	"limen/sync/wire"
 )
 
 func command(t *testing.T, args ...string) (code int, out, errOut string) {
@@ -59,6 +62,15 @@ func TestEnrolThenAsk(t *testing.T) {
 	code, text, _ = command(t, "verify", "--dir", dir)
 	if code != 0 || !strings.Contains(text, "gate-1: 0 entries hold") {
 		t.Errorf("verify: got %d, %s", code, text)
+	}
+	code, text, errText = command(t, "index", "--for", "gate-1", "--out", out, "--dir", dir)
+	sealed, rerr := os.ReadFile(filepath.Join(out, "gate-1-000000000000.index"))
+	centre, verr := note.NewVerifier(e.ReceiptKey)
+	if code != 0 || rerr != nil || verr != nil || !strings.Contains(text, "0 sightings, up to 0") {
+		t.Fatalf("index: got %d, %s%s, %v, %v", code, text, errText, rerr, verr)
+	}
+	if d, err := wire.OpenDelta(sealed, centre); err != nil || d.Device != "gate-1" || d.More {
+		t.Errorf("index: got %+v, %v", d, err)
 	}
 	db, err := sql.Open("sqlite", filepath.Join(dir, "fleet.db")) // an entry is said to be held, and is not
 	if err == nil {

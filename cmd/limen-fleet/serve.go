@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -11,60 +12,78 @@ import (
 	"limen/sync/fleet"
 )
 
-// folder is the option every command has.
-type folder struct {
-	Dir string `help:"The centre's folder." default:"/var/lib/limen-fleet" env:"LIMEN_FLEET_DIR" placeholder:"DIR"`
-}
-
 type serveCommand struct {
-	folder
-	MQTT        string   `name:"mqtt" help:"Where devices connect, with mutual TLS." default:"0.0.0.0:8883" placeholder:"HOST:PORT"`
-	HTTP        string   `name:"http" help:"Where the page is; it asks for no password, so keep it on loopback or behind a proxy that does. Empty for none." default:"127.0.0.1:8480" placeholder:"HOST:PORT"`
+	where
+	Role        *string  `help:"Which part of the centre this process is: broker, ingest or api (default: all of it)." placeholder:"ROLE"`
+	MQTT        *string  `name:"mqtt" help:"Where devices connect, with mutual TLS (default: 0.0.0.0:8883)." placeholder:"HOST:PORT"`
+	HTTP        *string  `name:"http" help:"Where the page is; it asks for no password, so keep it on loopback or behind a proxy that does. Empty for none (default: 127.0.0.1:8480)." placeholder:"HOST:PORT"`
 	Host        []string `help:"Names and addresses that devices dial, for the centre's certificate (default: this machine's name, localhost and 127.0.0.1)." placeholder:"NAME"`
-	CA          string   `name:"ca" help:"Authority that certifies devices (default: one of the centre's own, in its folder)." placeholder:"FILE"`
-	Certificate string   `help:"The centre's certificate, with --ca." placeholder:"FILE"`
-	Key         string   `help:"Its key." placeholder:"FILE"`
+	CA          *string  `name:"ca" help:"Authority that certifies devices (default: one of the centre's own, in its folder)." placeholder:"FILE"`
+	Certificate *string  `help:"The centre's certificate, with --ca." placeholder:"FILE"`
+	Key         *string  `help:"Its key." placeholder:"FILE"`
 	Debug       bool     `help:"Log more."`
 }
 
-// Run runs the centre until it is interrupted.
+// Run runs the centre, or the part of it that is its role, until it is
+// interrupted.
 func (c *serveCommand) Run(con *cli.Console) error {
-	if (c.CA == "") != (c.Certificate == "") || (c.CA == "") != (c.Key == "") {
-		return cli.Exit(cli.ExitUsage, errors.New("--ca, --certificate and --key belong together: give all three, or none to use the centre's own authority"))
+	s, err := c.all()
+	if err != nil {
+		return cli.Usage(err)
 	}
-	files := fleet.Files{Certificate: c.Certificate, Key: c.Key}
-	if c.CA == "" {
-		a, err := authority(c.Dir)
+	if s.Role == string(fleet.RoleWhole) && s.CA == "" {
+		a, err := authority(s.Dir)
 		if err != nil {
 			return err
 		}
-		if files, err = a.Server(c.hosts()...); err != nil {
+		files, err := a.Server(hosts(s.Hosts)...)
+		if err != nil {
 			return err
 		}
-		c.CA = a.CAPath()
+		s.CA, s.Certificate, s.Key = a.CAPath(), files.Certificate, files.Key
 	}
 	level := slog.LevelInfo
 	if c.Debug {
 		level = slog.LevelDebug
 	}
-	centre, err := fleet.Open(fleet.Config{
-		Dir: c.Dir, MQTT: c.MQTT, HTTP: c.HTTP, CA: c.CA, Certificate: files.Certificate, Key: files.Key,
-		Log: slog.New(slog.NewTextHandler(con.Errors, &slog.HandlerOptions{Level: level})),
-	})
+	config := s.config()
+	config.Log = slog.New(slog.NewTextHandler(con.Errors, &slog.HandlerOptions{Level: level}))
+	centre, err := fleet.Open(config)
 	if err != nil {
 		return err
 	}
-	con.Printf("devices: tls://%s\n", centre.MQTTAddr())
+	if addr := centre.MQTTAddr(); addr != "" {
+		con.Printf("devices: tls://%s\n", addr)
+	}
 	if addr := centre.HTTPAddr(); addr != "" {
 		con.Printf("page: http://%s/\n", addr)
 	}
-	con.Printf("receipt key: %s\n", centre.ReceiptKey())
+	if key := centre.ReceiptKey(); key != "" {
+		con.Printf("receipt key: %s\n", key)
+	}
 	return centre.Run(con)
 }
 
-func (c *serveCommand) hosts() []string {
+// all are the settings with the flags laid over them.
+func (c *serveCommand) all() (settings, error) {
+	s, err := c.settings()
+	if err != nil {
+		return s, err
+	}
+	for _, o := range []struct{ flag, setting *string }{{c.Role, &s.Role}, {c.MQTT, &s.MQTT}, {c.HTTP, &s.HTTP}, {c.CA, &s.CA}, {c.Certificate, &s.Certificate}, {c.Key, &s.Key}} {
+		if o.flag != nil {
+			*o.setting = *o.flag
+		}
+	}
 	if len(c.Host) > 0 {
-		return c.Host
+		s.Hosts = c.Host
+	}
+	return s, s.check(cmp.Or(c.Config, "command line"))
+}
+
+func hosts(given []string) []string {
+	if len(given) > 0 {
+		return given
 	}
 	hosts := []string{"localhost", "127.0.0.1"}
 	if name, err := os.Hostname(); err == nil {

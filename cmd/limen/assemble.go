@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +37,7 @@ import (
 type assembly struct {
 	cfg       device.Config
 	log       *slog.Logger
+	policy    limen.Policy
 	keys      *keystore.Keystore
 	journal   *journal.Journal
 	history   *history.History
@@ -48,7 +48,8 @@ type assembly struct {
 	appliance *device.Appliance
 	metrics   *metrics
 	listener  net.Listener
-	closers   []func() error
+	witnessing
+	closers []func() error
 }
 
 // assemble opens everything that is not a device; devices may come and go.
@@ -64,7 +65,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 		return a, cli.Usage(err)
 	}
 	policy.AcceptDemoModels = cfg.AcceptDemoModels
-	if a.keys, err = openKeys(cfg.Keys); err != nil {
+	if a.keys, err = openKeys(cfg); err != nil {
 		return a, err
 	}
 	storeKey := a.keys.StoreKey()
@@ -72,7 +73,9 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err != nil {
 		return a, err
 	}
-	a.history = history.New(a.journal)
+	a.history = history.New(a.journal, history.Options{
+		Pseudonyms: pseudonyms{a.keys}, Signer: a.keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: a.sent(), Centre: centreKey(cfg), Log: log,
+	})
 	a.closers = append(a.closers, a.history.Close)
 	store, err := trust.Open(cfg.Trust)
 	if err != nil {
@@ -83,6 +86,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 		return a, err
 	}
 	observer := &lateObserver{log: log, outcomes: a.metrics.outcomes}
+	a.policy = policy
 	a.appliance = device.New(cfg, device.Parts{
 		Policy: policy, Trust: store, History: a.history, Pseudonyms: pseudonyms{a.keys}, Lookups: lookups,
 		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log,
@@ -96,6 +100,9 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err := a.openConsole(observer); err != nil {
 		return a, err
 	}
+	if err := a.openWitness(); err != nil {
+		return a, err
+	}
 	if err := a.openUplink(); err != nil {
 		return a, err
 	}
@@ -104,10 +111,10 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 }
 
 // openKeys opens the device's keys, and makes them at the first start.
-func openKeys(dir string) (*keystore.Keystore, error) {
-	keys, err := keystore.Open(dir, passphrase)
+func openKeys(cfg device.Config) (*keystore.Keystore, error) {
+	keys, err := keystore.OpenSealed(cfg.Keys, sealOf(cfg))
 	if errors.Is(err, fs.ErrNotExist) {
-		keys, err = keystore.Create(dir, nil, passphrase)
+		keys, err = keystore.CreateSealed(cfg.Keys, nil, sealOf(cfg))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the device's keys: %w", err)
@@ -115,15 +122,17 @@ func openKeys(dir string) (*keystore.Keystore, error) {
 	return keys, nil
 }
 
+// sealOf is what the device's keys are sealed with.
+func sealOf(cfg device.Config) keystore.Seal {
+	s := keystore.Seal{Passphrase: passphrase}
+	if cfg.TPM.Device != "" {
+		s.TPM = &keystore.TPM{Path: cfg.TPM.Device, PCRs: cfg.TPM.PCRs}
+	}
+	return s
+}
+
 // passphrase is the one over the keys, where there is one.
 func passphrase() ([]byte, error) { return []byte(os.Getenv("LIMEN_PASSPHRASE")), nil }
-
-// pseudonyms fits the keystore, which knows nothing of limen, to its port.
-type pseudonyms struct{ keys *keystore.Keystore }
-
-func (p pseudonyms) Pseudonym(issuer, number string) limen.Pseudonym {
-	return p.keys.Pseudonym(issuer, number)
-}
 
 func (a *assembly) openLookups() ([]limen.Lookup, error) {
 	var out []limen.Lookup
@@ -168,7 +177,7 @@ func (o *lateObserver) Observe(e limen.Event) {
 }
 
 func (a *assembly) openConsole(observer *lateObserver) (err error) {
-	opts := page.Options{Site: a.cfg.Site, Device: a.cfg.Device, Devices: a.appliance, Officer: a.appliance, CAN: a.appliance, ForgetAfter: a.cfg.Console.ForgetAfter}
+	opts := page.Options{Site: a.cfg.Site, Device: a.cfg.Device, Devices: a.appliance, Officer: a.appliance, CAN: a.appliance, ForgetAfter: a.cfg.Console.ForgetAfter, Ask: a.cfg.Console.Ask}
 	if hub := a.appliance.Camera(); hub != nil {
 		if a.live, err = liveview.New(hub, liveview.Options{Log: a.log}); err != nil {
 			return err
@@ -215,14 +224,14 @@ func (a *assembly) openUplink() error {
 	if err != nil {
 		return cli.Usage(fmt.Errorf("uplink.receipt_key: %w", err))
 	}
-	a.outbox, err = outbox.Open(outbox.Options{Journal: a.journal, Device: a.cfg.Device, Centre: centre, Path: filepath.Join(a.cfg.Store, "receipt.note"), Log: a.log})
+	a.outbox, err = outbox.Open(outbox.Options{Journal: a.journal, Device: a.cfg.Device, Centre: centre, Path: receiptPath(a.cfg), Beside: a.history, Log: a.log})
 	if err != nil {
 		return err
 	}
 	a.uplink, err = uplink.New(uplink.Options{
 		Broker: strings.TrimPrefix(c.Broker, "tls://"), Device: a.cfg.Device, Outbox: a.outbox, Software: version, Log: a.log,
 		TLS:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
-		OnState: a.uplinkState,
+		OnState: a.uplinkState, Cosigned: a.cosigned,
 	})
 	return err
 }
@@ -269,6 +278,7 @@ func (a *assembly) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	own("retention", a.retain)
 	if a.cfg.Socket != "" {
 		own("history socket", func(ctx context.Context) error { return a.history.Serve(ctx, a.cfg.Socket) })
 	}
@@ -278,6 +288,12 @@ func (a *assembly) run(ctx context.Context) error {
 	if a.uplink != nil {
 		own("uplink", a.uplink.Run)
 	}
+	if a.witness != nil {
+		own("witness", func(ctx context.Context) error { return a.witness.Serve(ctx, a.witnessing.listener, a.secured) })
+	}
+	if a.collector != nil {
+		own("cosignatures", a.collector.Run)
+	}
 	err := a.appliance.Run(ctx)
 	stop()
 	closing, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -285,6 +301,30 @@ func (a *assembly) run(ctx context.Context) error {
 	err = errors.Join(err, a.console.Close(), server.Shutdown(closing))
 	wg.Wait()
 	return errors.Join(err, failed, a.close())
+}
+
+// retainEvery is how often the policy's retention is applied.
+const retainEvery = 24 * time.Hour
+
+// retain forgets what the policy keeps no longer, now and daily. That it could
+// not is for the next day to mend: a gate does not stop for it.
+func (a *assembly) retain(ctx context.Context) error {
+	daily := time.NewTicker(retainEvery)
+	defer daily.Stop()
+	for {
+		err := a.history.Tidy(ctx)
+		if err == nil {
+			_, err = a.history.Retain(ctx, a.policy)
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("what the policy keeps no longer was not erased", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-daily.C:
+		}
+	}
 }
 
 // close closes what was opened, last first.

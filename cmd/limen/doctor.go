@@ -84,7 +84,8 @@ func (c *doctorCommand) Run(con *cli.Console) error {
 		return fmt.Sprintf("%d CSCA certificates of %d states", s.Len(), len(s.Countries())), nil
 	})
 	look("store", func(context.Context) (string, error) { return cfg.Store, writable(cfg.Store) })
-	look("device key", func(context.Context) (string, error) { return lookAtKeys(cfg.Keys) })
+	look("device key", func(context.Context) (string, error) { return lookAtKeys(cfg) })
+	look("witness keys", func(context.Context) (string, error) { return lookAtNeighborKeys(cfg) })
 	return c.print(con, findings)
 }
 
@@ -170,15 +171,29 @@ func lookAtDecoder(ctx context.Context, path string) (string, error) {
 }
 
 // lookAtKeys tells the device's public key, by which a centre enrols it.
-func lookAtKeys(dir string) (string, error) {
-	keys, err := keystore.Open(dir, passphrase)
+func lookAtKeys(cfg device.Config) (string, error) {
+	keys, err := keystore.OpenSealed(cfg.Keys, sealOf(cfg))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "none yet: the first start makes it in " + dir, writable(dir)
+		return "none yet: the first start makes it in " + cfg.Keys, writable(cfg.Keys)
 	}
 	if err != nil {
 		return "", err
 	}
 	return base64.StdEncoding.EncodeToString(keys.Signer().PublicKey()) + " (limen-fleet enrol --key)", nil
+}
+
+// lookAtNeighborKeys tells what neighbors configure to cosign for this
+// appliance, and to take its cosignatures.
+func lookAtNeighborKeys(cfg device.Config) (string, error) {
+	keys, err := keystore.OpenSealed(cfg.Keys, sealOf(cfg))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "none yet: they are made with the device key", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	log, cosigner, err := neighborKeys(cfg.Device, keys.Signer())
+	return fmt.Sprintf("%s (neighbors: witness.neighbors), %s (neighbors: witness.ask, key)", log, cosigner), err
 }
 
 // writable tells whether a folder can be written to, or be made.

@@ -353,7 +353,7 @@ func openStore(t *testing.T, keyFolder, store, name string) *history.History {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := history.New(j)
+	h := history.New(j, history.Options{Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Device: name})
 	t.Cleanup(func() { h.Close() })
 	return h
 }

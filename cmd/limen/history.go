@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"limen"
 	"limen/cmd/internal/cli"
 	"limen/device"
 	"limen/hw/keystore"
@@ -18,8 +17,14 @@ import (
 )
 
 type historyCommand struct {
-	Show   historyShow   `cmd:"" help:"Show entries, newest first."`
-	Verify historyVerify `cmd:"" help:"Recompute the whole journal and name the first bad entry."`
+	Find    historyFind    `cmd:"" help:"Where and how often a document was checked. The question is recorded."`
+	Show    historyShow    `cmd:"" help:"Show entries, newest first."`
+	Verify  historyVerify  `cmd:"" help:"Recompute the whole journal and name the first bad entry."`
+	Export  historyExport  `cmd:"" help:"Take out all that is known of a document, with proofs for others. It is recorded."`
+	Erase   historyErase   `cmd:"" help:"Forget a document, what is old, or entries. That it was done is recorded."`
+	Correct historyCorrect `cmd:"" help:"Say what is wrong in an entry; the entry stays."`
+	Slip    historySlip    `cmd:"" help:"The code that the traveler of an entry takes along, as a picture."`
+	Learn   historyLearn   `cmd:"" help:"Take what other devices recorded, as limen-fleet index wrote it."`
 }
 
 // historyOf says whose history is asked.
@@ -41,7 +46,7 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	if _, err := os.Stat(cfg.Store); errors.Is(err, fs.ErrNotExist) { // a question begins no history
 		return nil, fmt.Errorf("no appliance answers at %s, and there is no history in %s: `limen run --config %s` begins one, or correct store and socket in the configuration", cfg.Socket, cfg.Store, h.Config)
 	}
-	keys, err := keystore.Open(cfg.Keys, passphrase)
+	keys, err := keystore.OpenSealed(cfg.Keys, sealOf(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("no appliance runs, and its store cannot be opened: %w", err)
 	}
@@ -50,7 +55,15 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return history.New(j), nil
+	witnesses, err := witnessKeys(cfg.Witness)
+	if err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	asked := history.New(j, history.Options{
+		Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg), Centre: centreKey(cfg),
+	})
+	asked.Witnessed(witnesses, cfg.Witness.Quorum)
+	return asked, nil
 }
 
 type historyShow struct {
@@ -85,8 +98,16 @@ func describeEntry(s history.Shown) string {
 	}
 	r := s.Record
 	what := string(r.Decision.Outcome)
-	if r.Kind == limen.KindOfficer {
+	switch {
+	case r.Officer != nil:
 		what = fmt.Sprintf("%s by officer %s, about entry %d", what, r.Officer.Officer, r.Officer.Index)
+	case r.Correction != nil:
+		what = fmt.Sprintf("correction by officer %s, about entry %d: %s", r.Correction.Officer, r.Correction.Index, r.Correction.Says)
+	case r.Question != nil:
+		what = fmt.Sprintf("%s by %s, %d found: %s", r.Question.What, r.Question.Who, r.Question.Found, r.Question.Why)
+	}
+	if s.Document != "" {
+		what += "  document " + s.Document
 	}
 	line := fmt.Sprintf("%6d  %s  %s/%s  %s", s.Index, r.Started.Time().Format(time.DateTime), r.Site, r.Device, what)
 	for _, reason := range append(r.Decision.Reasons, r.Decision.Notes...) {
@@ -94,6 +115,9 @@ func describeEntry(s history.Shown) string {
 	}
 	if r.Face != nil {
 		line += fmt.Sprintf("  judged by %s (%s)", r.Face.Model, r.Face.Grade)
+	}
+	for _, c := range s.Corrections {
+		line += "\n        CORRECTED: " + c
 	}
 	return line
 }
@@ -116,7 +140,16 @@ func (c *historyVerify) Run(con *cli.Console) (err error) {
 	if c.JSON {
 		err = con.PrintJSON(v)
 	} else if v.Fault == nil {
-		con.Printf("%d entries, all in order; root %s, signed up to entry %d\n", v.Size, v.Root, v.Signed)
+		con.Printf("%d entries, all in order; root %s, signed up to entry %d\n%s\n", v.Size, v.Root, v.Signed, v.Witnessed)
+		for _, f := range v.Clock {
+			con.Printf("misdated: %s\n", f)
+		}
+		if more := v.Misdated - uint64(len(v.Clock)); more > 0 {
+			con.Printf("misdated: %d more\n", more)
+		}
+		if v.Unmapped > 0 {
+			con.Printf("%d records no document leads to: their fleet key is gone, or their mapping was taken away\n", v.Unmapped)
+		}
 	} else {
 		con.Printf("NOT in order: %s\n", v.Fault)
 	}

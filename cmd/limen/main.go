@@ -32,6 +32,7 @@ type commands struct {
 	Face    faceCommand    `cmd:"" help:"Compare faces."`
 	Models  modelsCommand  `cmd:"" help:"Face models: list them, install them, choose among them."`
 	History historyCommand `cmd:"" help:"The journal of checks."`
+	Keys    keysCommand    `cmd:"" help:"The key of the fleet, under which documents are known again."`
 }
 
 func main() { commandLine().Main() }

@@ -25,13 +25,8 @@ type mrzParse struct {
 func (c *mrzParse) Run(con *cli.Console) error {
 	lines := c.Lines
 	if len(lines) == 0 {
-		in := bufio.NewScanner(os.Stdin)
-		for in.Scan() {
-			if line := strings.TrimSpace(in.Text()); line != "" {
-				lines = append(lines, line)
-			}
-		}
-		if err := in.Err(); err != nil {
+		var err error
+		if lines, err = readLines(); err != nil {
 			return err
 		}
 	}
@@ -61,6 +56,17 @@ func (c *mrzParse) Run(con *cli.Console) error {
 		return cli.No
 	}
 	return err
+}
+
+// readLines reads an MRZ from standard input.
+func readLines() (lines []string, err error) {
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		if line := strings.TrimSpace(in.Text()); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines, in.Err()
 }
 
 func printMRZ(con *cli.Console, m mrz.MRZ) {

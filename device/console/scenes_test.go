@@ -78,7 +78,10 @@ func events(t *testing.T, id string, at time.Time, live bool, checks []limen.Che
 	}
 	list = append(list, limen.Event{Step: limen.StepChip, Portrait: drawFace(240, 320, color.RGBA{60, 80, 120, 255}, 1)})
 	if live {
-		list = append(list, limen.Event{Step: limen.StepFace, Live: drawFace(480, 360, color.RGBA{130, 60, 60, 255}, .85)})
+		list = append(list, limen.Event{Step: limen.StepFace, Live: drawFace(480, 360, color.RGBA{130, 60, 60, 255}, .85)},
+			limen.Event{Step: limen.StepFace, Quality: &limen.Quality{Picture: limen.PictureLive, Components: []limen.Component{
+				{Name: "illumination_uniformity", Value: 44, Low: true}, {Name: "sharpness", Value: 97}, {Name: "luminance_mean", Value: 52, Low: true}}}},
+			limen.Event{Step: limen.StepMatch, Quality: &limen.Quality{Picture: limen.PicturePortrait, Components: []limen.Component{{Name: "sharpness", Value: 99}}}})
 	}
 	list = append(list, limen.Event{Step: limen.StepHistory, Earlier: []limen.Earlier{
 		{At: at.Add(-26 * time.Hour), Site: "Port South", Device: "gate-2", Outcome: limen.Admit},
@@ -181,6 +184,25 @@ func mismatched(t *testing.T, id string) []limen.Event {
 	match := &limen.Comparison{Score: .21, Threshold: .46, Model: "sface 4ad2c1", Grade: "demo", FMR: 1e-4}
 	d := limen.Decision{Outcome: limen.Refer, Recommendation: limen.RecommendIdentify, Reasons: []limen.Reason{because(limen.FaceMismatch, "")}}
 	return events(t, id, noon, true, checks, match, d, nil)
+}
+
+// cloned is one whose document was seen with another chip elsewhere, where an
+// officer refused it since.
+func cloned(t *testing.T, id string) []limen.Event {
+	why := []limen.Reason{because(limen.SODChanged, "land-border-east"), because(limen.TravelImpossible, "land-border-east"), because(limen.RefusedBefore, "land-border-east")}
+	checks := append(goodChecks(),
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryTravel, Status: limen.Failed, Reasons: why[1:2]},
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryChip, Status: limen.Failed, Reasons: why[:1]},
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryRefusals, Status: limen.Failed, Reasons: why[2:]},
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryLosses, Status: limen.Passed})
+	list := events(t, id, noon, true, checks, nil, limen.Decision{Outcome: limen.Refer, Recommendation: limen.RecommendExamine, Reasons: why}, nil)
+	for i, e := range list {
+		if e.Earlier != nil {
+			list[i].Earlier = []limen.Earlier{{At: noon.Add(-40 * time.Minute), Site: "land-border-east", Device: "handheld-7", Outcome: limen.Refer,
+				Officer: limen.Refuse, Correction: "the holder was let go after an hour"}}
+		}
+	}
+	return list
 }
 
 // running is an inspection half way through.

@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -66,12 +67,15 @@ type recordView struct {
 	Stored bool   `json:"stored"`
 	Text   string `json:"text"`
 	Took   string `json:"took,omitempty"`
+	Slip   string `json:"slip,omitempty"`      // address of the code that the traveler takes along
+	Reads  string `json:"slip_text,omitempty"` // and what it says
 }
 
 type personalView struct {
 	Fields   []fieldView   `json:"fields,omitempty"`
 	Portrait string        `json:"portrait,omitempty"` // address of the picture
 	Live     string        `json:"live,omitempty"`
+	Quality  []qualityView `json:"quality,omitempty"`
 	Match    *matchView    `json:"match,omitempty"`
 	Earlier  []earlierView `json:"earlier,omitempty"`
 }
@@ -92,11 +96,29 @@ type matchView struct {
 	GradeSays string  `json:"grade_says"`
 }
 
+// qualityView is the quality of one picture: a line, and what it opens to.
+type qualityView struct {
+	Picture    string          `json:"picture"` // "portrait", "live"
+	Says       string          `json:"says"`
+	Low        bool            `json:"low"` // some component misses its mark
+	Components []componentView `json:"components"`
+}
+
+type componentView struct {
+	Code  string `json:"code"`
+	Text  string `json:"text"`
+	Value int    `json:"value"`
+	Low   bool   `json:"low"`
+}
+
 type earlierView struct {
 	At      time.Time `json:"at"`
 	Place   string    `json:"place"`
 	Outcome string    `json:"outcome"`
 	Word    string    `json:"word"`
+	// Remarks are what was found out since or besides: an officer's word, a
+	// correction, a list of lost documents.
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 type pastView struct {
@@ -164,6 +186,9 @@ func (s *Server) view() view {
 		v.Phase, v.Step = "finished", ""
 		v.Outcome = s.words.outcome(c)
 		v.Record = s.words.record(c.finished)
+		if text := c.slip(s.opts.Ask); text != "" {
+			v.Record.Slip, v.Record.Reads = "/slip?"+url.Values{"of": {c.id}}.Encode(), text
+		}
 		v.MayJudge = s.opts.Officer != nil && c.decision().Outcome == limen.Refer && c.decided == nil
 	}
 	v.Forgot = c.personal == nil
@@ -313,6 +338,11 @@ func (w *Words) personal(c *inspection) *personalView {
 	if p.live != nil {
 		v.Live = imageAddress("live", c.id, p.lives)
 	}
+	for _, which := range []limen.Picture{limen.PicturePortrait, limen.PictureLive} {
+		if q := p.quality[which]; len(q) > 0 {
+			v.Quality = append(v.Quality, w.quality(which, q))
+		}
+	}
 	// A score that is no number cannot be put on a scale.
 	if m := p.match; m != nil && !math.IsNaN(m.Score) && !math.IsInf(m.Score, 0) && !math.IsNaN(m.Threshold) && !math.IsInf(m.Threshold, 0) {
 		v.Match = &matchView{Score: m.Score, Threshold: m.Threshold, Enough: m.Score >= m.Threshold, Model: m.Model, Grade: m.Grade, Says: w.Page["not_enough"]}
@@ -323,7 +353,39 @@ func (w *Words) personal(c *inspection) *personalView {
 	}
 	for _, e := range p.earlier {
 		place := strings.Trim(e.Site+" · "+e.Device, " ·")
-		v.Earlier = append(v.Earlier, earlierView{At: e.At, Place: place, Outcome: string(e.Outcome), Word: w.headline(e.Outcome).Word})
+		v.Earlier = append(v.Earlier, earlierView{At: e.At, Place: place, Outcome: string(e.Outcome), Word: w.headline(e.Outcome).Word, Remarks: w.remarks(e)})
+	}
+	return v
+}
+
+func (w *Words) remarks(e limen.Earlier) (out []string) {
+	if e.Officer != "" {
+		out = append(out, strings.ReplaceAll(w.Page["earlier_officer"], "{outcome}", capital(strings.ToLower(w.headline(e.Officer).Word))))
+	}
+	if e.Lost {
+		out = append(out, w.Page["earlier_lost"])
+	}
+	if e.Correction != "" {
+		out = append(out, strings.ReplaceAll(w.Page["earlier_corrected"], "{says}", e.Correction))
+	}
+	return out
+}
+
+// quality names at a glance only what misses its mark.
+func (w *Words) quality(which limen.Picture, components []limen.Component) qualityView {
+	v := qualityView{Picture: string(which)}
+	var low []string
+	for _, c := range components {
+		name := text(w.Components, c.Name)
+		v.Components = append(v.Components, componentView{c.Name, name, c.Value, c.Low})
+		if c.Low {
+			low = append(low, name)
+		}
+	}
+	v.Low = len(low) > 0
+	v.Says = strings.ReplaceAll(w.Page["quality_good"], "{picture}", text(w.Pictures, which))
+	if v.Low {
+		v.Says = strings.NewReplacer("{picture}", text(w.Pictures, which), "{low}", strings.Join(low, ", ")).Replace(w.Page["quality_low"])
 	}
 	return v
 }

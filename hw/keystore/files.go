@@ -80,14 +80,21 @@ func readGuarded(dir string) ([]byte, error) {
 	return b, nil
 }
 
-// writeNew writes the key file so that it is there whole or not at all, also
-// after a power cut, and never replaces one.
-func writeNew(dir string, content []byte) error {
+// writeNew writes the key file and never replaces one: a link, unlike a
+// rename, fails where the name is taken.
+func writeNew(dir string, content []byte) error { return write(dir, fileName, content, os.Link) }
+
+// replace writes a file in another's place.
+func replace(dir, name string, content []byte) error { return write(dir, name, content, os.Rename) }
+
+// write writes a file so that it is there whole or not at all, also
+// after a power cut.
+func write(dir, name string, content []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(dir, ".keys-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(f.Name()) // fails, as it should, once it has been renamed
 	_, err = f.Write(content)
 	if err == nil {
 		err = f.Sync()
@@ -95,8 +102,7 @@ func writeNew(dir string, content []byte) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	// A link, unlike a rename, fails where the name is taken.
-	if err := os.Link(f.Name(), filepath.Join(dir, fileName)); err != nil {
+	if err := place(f.Name(), filepath.Join(dir, name)); err != nil {
 		return err
 	}
 	if err := syncDir(dir); err != nil {

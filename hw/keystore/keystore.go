@@ -2,23 +2,21 @@
 // signs checkpoints and records, the fleet key under which documents get their
 // pseudonyms, and the key that encrypts the store.
 //
-// Keys lie in one file that only its owner may read, with or without a
-// passphrase over it. A file is as safe as the disk it is on; a TPM can take
-// its place behind the same methods. The package leaves out rotation: a new
-// signing key is a new device, a new fleet key a new history.
+// Keys lie in one file that only its owner may read: open, under a passphrase,
+// or sealed by the machine's TPM 2.0 with or without a passphrase besides, so
+// that the file is worth nothing elsewhere. Vault holds them for a handheld:
+// unlocked at sign-in, locked after, of no use without contact, destroyed on
+// command. The fleet key rotates with overlap (Rotate); the others do not: a
+// new signing key is a new device.
 package keystore
 
 import (
 	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"strings"
 )
 
 // ErrPassphrase means that the keys are sealed and the passphrase was missing or
@@ -45,9 +43,10 @@ func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Keystore holds the open keys. It prints as redacted.
 type Keystore struct {
-	signer *Signer
-	fleet  Key
-	store  Key
+	signer  *Signer
+	fleet   Key
+	earlier []Key // fleet keys that overlap with it, newest first
+	store   Key
 }
 
 // Format redacts, whatever the verb.
@@ -62,6 +61,11 @@ func (Keystore) LogValue() slog.Value { return slog.StringValue("[keystore]") }
 // them; nil makes a new one, for the first device. A nil passphrase, or one that
 // is empty, leaves the file without encryption.
 func Create(dir string, fleet *Key, passphrase Passphrase) (*Keystore, error) {
+	return CreateSealed(dir, fleet, Seal{Passphrase: passphrase})
+}
+
+// makeKeys makes new keys and lets seal seal them.
+func makeKeys(dir string, fleet *Key, seal func(secrets) ([]byte, error)) (*Keystore, error) {
 	var s secrets
 	for _, key := range []*Key{&s.seed, &s.fleet, &s.store} {
 		if _, err := rand.Read(key[:]); err != nil {
@@ -77,7 +81,10 @@ func Create(dir string, fleet *Key, passphrase Passphrase) (*Keystore, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	sealed, err := seal(s, passphrase)
+	if err := revoked(dir); err != nil {
+		return nil, err
+	}
+	sealed, err := seal(s)
 	if err != nil {
 		return nil, fmt.Errorf("keystore: cannot seal the keys: %w", err)
 	}
@@ -94,19 +101,11 @@ func Create(dir string, fleet *Key, passphrase Passphrase) (*Keystore, error) {
 // none, with ErrPassphrase, and where others than the owner could read or
 // replace them; passphrase may be nil where the file is not encrypted.
 func Open(dir string, passphrase Passphrase) (*Keystore, error) {
-	sealed, err := readGuarded(dir)
-	if err != nil {
-		return nil, err
-	}
-	s, err := unseal(sealed, passphrase)
-	if err != nil {
-		return nil, fmt.Errorf("keystore: cannot open the keys in %s: %w", dir, err)
-	}
-	return s.open(), nil
+	return OpenSealed(dir, Seal{Passphrase: passphrase})
 }
 
 func (s secrets) open() *Keystore {
-	return &Keystore{signer: &Signer{ed25519.NewKeyFromSeed(s.seed[:])}, fleet: s.fleet, store: s.store}
+	return &Keystore{signer: &Signer{ed25519.NewKeyFromSeed(s.seed[:])}, fleet: s.fleet, earlier: s.earlier, store: s.store}
 }
 
 // Signer is the device's signing key.
@@ -115,35 +114,9 @@ func (k *Keystore) Signer() *Signer { return k.signer }
 // StoreKey encrypts the device's store.
 func (k *Keystore) StoreKey() Key { return k.store }
 
-// FleetKey is what a further device of the fleet is created with. Whoever has
-// it can find out which pseudonym a known document has.
+// FleetKey is what a further device of the fleet is created with, or given by
+// Rotate. Whoever has it can find out which documents a history knows.
 func (k *Keystore) FleetKey() Key { return k.fleet }
-
-// pseudonymDomain separates pseudonyms from every other use of the fleet key.
-const pseudonymDomain = "limen document pseudonym v1\n"
-
-// Pseudonym stands for a document in records: HMAC-SHA-256 of issuer and
-// number under the fleet key. Letter case, spaces and the MRZ's filler '<' do
-// not matter, so that the printed and the machine-read number give the same.
-func (k *Keystore) Pseudonym(issuer, number string) [32]byte {
-	mac := hmac.New(sha256.New, k.fleet[:])
-	mac.Write([]byte(pseudonymDomain))
-	for _, part := range []string{plain(issuer), plain(number)} {
-		// With its length before it no part can run into the next.
-		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
-		mac.Write([]byte(part))
-	}
-	return [32]byte(mac.Sum(nil))
-}
-
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '<' || r == ' ' {
-			return -1
-		}
-		return r
-	}, strings.ToUpper(s))
-}
 
 // Signer signs as the device (Ed25519, RFC 8032). It prints as redacted. What is
 // signed must name its own purpose; the signer adds none.

@@ -144,7 +144,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	for i := range good {
 		bad := bytes.Clone(good)
 		bad[i] ^= 0x04
-		if got, err := unseal(bad, nil); err == nil && got != want {
+		if got, err := unseal(bad, nil); err == nil && !bytes.Equal(got.bytes(), want.bytes()) {
 			t.Fatalf("byte %d changed: other keys came out, want an error", i)
 		}
 	}
@@ -181,41 +181,6 @@ func TestSealedHeaderCannotBeChanged(t *testing.T) {
 	}
 }
 
-func TestPseudonym(t *testing.T) {
-	fleet := Key{1, 2, 3}
-	one, err := Create(filepath.Join(t.TempDir(), "one"), &fleet, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := Create(filepath.Join(t.TempDir(), "two"), &fleet, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := one.Pseudonym("UTO", "L898902C3")
-	for _, same := range [][2]string{{"uto", "l898902c3"}, {"UTO", "L898 902C3<<<"}} {
-		if got := two.Pseudonym(same[0], same[1]); got != want {
-			t.Errorf("%v gives another pseudonym on the fleet's second device", same)
-		}
-	}
-	for _, other := range [][2]string{{"UTOL", "898902C3"}, {"UTO", "L898902C"}, {"", "UTOL898902C3"}} {
-		if one.Pseudonym(other[0], other[1]) == want {
-			t.Errorf("%v gives the pseudonym of another document", other)
-		}
-	}
-	stranger, _ := create(t, nil)
-	if stranger.Pseudonym("UTO", "L898902C3") == want {
-		t.Error("another fleet gives the same pseudonym")
-	}
-	// Fixed for good: stored histories depend on it. HMAC-SHA-256 by hand over
-	// domain, 00000003 "UTO", 00000009 "L898902C3".
-	if got, want := hex.EncodeToString(want[:]), "1eddf5a84cbcefc2cba5c20cabef91a474ec2c618f640afb88504c0d54b6489c"; got != want {
-		t.Errorf("pseudonym is %s, want %s", got, want)
-	}
-	if _, err := Create(filepath.Join(t.TempDir(), "zero"), &Key{}, nil); err == nil {
-		t.Error("a fleet key of zeros was taken")
-	}
-}
-
 func TestNothingPrintsAKey(t *testing.T) {
 	k, _ := create(t, nil)
 	store, fleet := k.StoreKey(), k.FleetKey()
@@ -247,7 +212,7 @@ func FuzzUnseal(f *testing.F) {
 	f.Add(plain)
 	f.Add([]byte(`{"version":1,"seal":"argon2id+xchacha20-poly1305","kdf":{"time":3,"memory_kib":65536,"threads":4}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, err := repotest.Parsed(t, b, func(b []byte) (secrets, error) { return unseal(b, nil) }); err == nil && len(s.bytes()) != secretsSize {
+		if s, err := repotest.Parsed(t, b, func(b []byte) (secrets, error) { return unseal(b, nil) }); err == nil && !fits(len(s.bytes())) {
 			t.Error("keys of another size")
 		}
 	})

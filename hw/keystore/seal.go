@@ -16,20 +16,32 @@ import (
 )
 
 // secrets is what is sealed.
-type secrets struct{ seed, fleet, store Key }
+type secrets struct {
+	seed, fleet, store Key
+	earlier            []Key // fleet keys, newest first, at most MaxEarlier
+}
 
-const secretsSize = 3 * 32
+// maxSecrets is the size of secrets with every fleet key there may be.
+const (
+	keySize    = 32
+	minSecrets = 3 * keySize
+	maxSecrets = minSecrets + MaxEarlier*keySize
+)
+
+// fits tells whether n bytes are whole secrets.
+func fits(n int) bool { return n >= minSecrets && n <= maxSecrets && n%keySize == 0 }
 
 // file is the key file, JSON. Public tells a reader whose keys these are
 // without opening them.
 type file struct {
-	Version int    `json:"version"`
-	Public  []byte `json:"public"`
-	Seal    string `json:"seal"`
-	KDF     *kdf   `json:"kdf,omitempty"`
-	Nonce   []byte `json:"nonce,omitempty"`
-	// Body is seed, fleet key and store key, encrypted or, with sealNone,
-	// followed by a SHA-256 that tells a damaged file.
+	Version int      `json:"version"`
+	Public  []byte   `json:"public"`
+	Seal    string   `json:"seal"`
+	KDF     *kdf     `json:"kdf,omitempty"`
+	Nonce   []byte   `json:"nonce,omitempty"`
+	TPM     *tpmSeal `json:"tpm,omitempty"`
+	// Body is seed, fleet key, store key and earlier fleet keys, encrypted or,
+	// with sealNone, followed by a SHA-256 that tells a damaged file.
 	Body []byte `json:"body"`
 }
 
@@ -103,6 +115,10 @@ func seal(s secrets, ask Passphrase) ([]byte, error) {
 }
 
 func unseal(sealed []byte, ask Passphrase) (secrets, error) {
+	return Seal{Passphrase: ask}.unseal(sealed)
+}
+
+func (w Seal) unseal(sealed []byte) (secrets, error) {
 	var f file
 	d := json.NewDecoder(bytes.NewReader(sealed))
 	d.DisallowUnknownFields()
@@ -116,7 +132,7 @@ func unseal(sealed []byte, ask Passphrase) (secrets, error) {
 	if f.Version != version {
 		return secrets{}, fmt.Errorf("version %d is not known here, only %d: use the limen that wrote it", f.Version, version)
 	}
-	plain, err := f.body(ask)
+	plain, err := f.body(w)
 	if err != nil {
 		return secrets{}, err
 	}
@@ -125,25 +141,32 @@ func unseal(sealed []byte, ask Passphrase) (secrets, error) {
 	copy(s.seed[:], plain)
 	copy(s.fleet[:], plain[32:])
 	copy(s.store[:], plain[64:])
+	for rest := plain[minSecrets:]; len(rest) > 0; rest = rest[keySize:] {
+		s.earlier = append(s.earlier, Key(rest[:keySize]))
+	}
 	if !bytes.Equal(s.public(), f.Public) {
 		return secrets{}, errors.New("public and private key do not belong together: restore the file from its backup")
 	}
 	return s, nil
 }
 
-// body decrypts or checks, and returns secretsSize bytes.
-func (f *file) body(ask Passphrase) ([]byte, error) {
+// body decrypts or checks, and returns whole secrets.
+func (f *file) body(w Seal) ([]byte, error) {
+	ask := w.Passphrase
 	switch f.Seal {
+	case sealTPM:
+		return f.tpmBody(w)
 	case sealNone:
-		if len(f.Body) != secretsSize+sha256.Size {
-			return nil, fmt.Errorf("keys are %d bytes, want %d: restore the file from its backup", len(f.Body), secretsSize+sha256.Size)
+		n := len(f.Body) - sha256.Size
+		if !fits(n) {
+			return nil, fmt.Errorf("keys are %d bytes, want %d and %d for each earlier fleet key: restore the file from its backup", len(f.Body), minSecrets+sha256.Size, keySize)
 		}
-		if check := checksum(f.Body[:secretsSize]); !bytes.Equal(check[:], f.Body[secretsSize:]) {
+		if check := checksum(f.Body[:n]); !bytes.Equal(check[:], f.Body[n:]) {
 			return nil, errors.New("the file is damaged: restore it from its backup")
 		}
-		return f.Body[:secretsSize], nil
+		return f.Body[:n], nil
 	case sealPassphrase:
-		if f.KDF == nil || len(f.Nonce) != chacha20poly1305.NonceSizeX || len(f.Body) != secretsSize+chacha20poly1305.Overhead {
+		if f.KDF == nil || len(f.Nonce) != chacha20poly1305.NonceSizeX || !fits(len(f.Body)-chacha20poly1305.Overhead) {
 			return nil, errors.New("the seal is incomplete: restore the file from its backup")
 		}
 		if err := f.KDF.bounded(); err != nil {
@@ -185,8 +208,12 @@ func (s secrets) public() []byte {
 }
 
 func (s secrets) bytes() []byte {
-	b := append(make([]byte, 0, secretsSize), s.seed[:]...)
-	return append(append(b, s.fleet[:]...), s.store[:]...)
+	b := append(make([]byte, 0, maxSecrets), s.seed[:]...)
+	b = append(append(b, s.fleet[:]...), s.store[:]...)
+	for _, k := range s.earlier {
+		b = append(b, k[:]...)
+	}
+	return b
 }
 
 func checksum(plain []byte) [sha256.Size]byte {

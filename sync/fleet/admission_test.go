@@ -58,12 +58,12 @@ func (s *site) falseCentre(say func(subject string, payload []byte) []byte) *fal
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := startBroker(t.TempDir(), "127.0.0.1:0", config, "secret", s.config().withDefaults().Log)
+	b, err := startBroker(t.TempDir(), "127.0.0.1:0", config, "secret", nil, s.config().withDefaults().Log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.addr = b.addr
-	conn, err := nats.Connect("", nats.InProcessServer(b.server), nats.Token("secret"))
+	conn, err := nats.Connect("", nats.InProcessServer(b), nats.Token("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestForeignTopicsAreRefused(t *testing.T) {
 
 	// Whatever reached the stream's subjects is counted, not only what was stored.
 	var heard atomic.Int64
-	if _, err := s.conn.Subscribe("limen.>", func(m *nats.Msg) {
+	if _, err := s.link.(*natsLink).conn.Subscribe("limen.>", func(m *nats.Msg) {
 		if !strings.HasPrefix(m.Subject, "limen.v1.gate-2.") {
 			heard.Add(1)
 			t.Errorf("the broker let %s through", m.Subject)
@@ -156,7 +156,7 @@ func TestForeignTopicsAreRefused(t *testing.T) {
 	})
 	c.Disconnect(500)
 	until(t, "gate-2 gone", func() bool { return len(s.broker.connected()) == 0 })
-	if err := s.conn.Flush(); err != nil {
+	if err := s.link.(*natsLink).conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.Stored("gate-1"); n != 0 || err != nil || heard.Load() != 0 {

@@ -86,6 +86,11 @@ func (a *Authority) Server(hosts ...string) (Files, error) {
 	}
 	template := a.template(hosts[0], certificateLife)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	addHosts(template, hosts)
+	return a.issueFresh(filepath.Join(a.dir, "server"), template)
+}
+
+func addHosts(template *x509.Certificate, hosts []string) {
 	for _, h := range hosts {
 		if ip := net.ParseIP(h); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
@@ -93,7 +98,28 @@ func (a *Authority) Server(hosts ...string) (Files, error) {
 			template.DNSNames = append(template.DNSNames, h)
 		}
 	}
-	return a.issueFresh(filepath.Join(a.dir, "server"), template)
+}
+
+// Names of certificates that are no device's: a dot is in no identifier.
+const (
+	workerName = "centre.worker" // takes what devices send from a broker outside its process
+	nodeName   = "centre.node"   // a broker of the centre's own cluster
+)
+
+// WorkerIn certifies an ingest worker to a broker outside its process, in dir.
+func (a *Authority) WorkerIn(dir string) (Files, error) {
+	template := a.template(workerName, certificateLife)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return a.issueFresh(filepath.Join(dir, "worker"), template)
+}
+
+// NodeIn certifies a broker of the centre's own cluster, in dir, under the
+// names and addresses that devices, workers and the other brokers dial.
+func (a *Authority) NodeIn(dir string, hosts ...string) (Files, error) {
+	template := a.template(nodeName, certificateLife)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	addHosts(template, hosts)
+	return a.issueFresh(filepath.Join(dir, "node"), template)
 }
 
 // Device certifies a device; its name is the certificate's common name.
@@ -170,17 +196,34 @@ func writeNew(path string, b []byte) error {
 // serverTLS is the MQTT listener's side: a device without a certificate of
 // the authority does not get past the handshake.
 func serverTLS(ca, certificate, key string) (*tls.Config, error) {
+	pair, pool, err := identity(ca, certificate, key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}, nil
+}
+
+// workerTLS is a worker's side of a connection to a broker outside its process.
+func workerTLS(ca, certificate, key string) (*tls.Config, error) {
+	pair, pool, err := identity(ca, certificate, key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+func identity(ca, certificate, key string) (tls.Certificate, *x509.CertPool, error) {
 	pair, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the centre's certificate: %w", err)
+		return pair, nil, fmt.Errorf("cannot use the centre's certificate: %w", err)
 	}
 	b, err := os.ReadFile(ca)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the authority's certificate: %w", err)
+		return pair, nil, fmt.Errorf("cannot read the authority's certificate: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form", ca)
+		return pair, nil, fmt.Errorf("%s holds no certificate in PEM form", ca)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}, nil
+	return pair, pool, nil
 }

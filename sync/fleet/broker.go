@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,10 +20,19 @@ import (
 )
 
 // broker is the embedded NATS server with nothing but its MQTT listener: no
-// client port, no monitoring, no cluster.
+// client port, no monitoring, no cluster unless it is one node of it.
+//
+// JetStream does not mend a store whose disk was full for a moment: what it
+// could not write once it never writes again. Nothing in it is worth mending.
+// A broker that is broken is renewed, with an empty folder.
 type broker struct {
-	server *server.Server
+	dir    string
+	start  func(addr string) (*server.Server, error)
 	addr   string
+	broken chan struct{} // gets one where the store no longer stores
+
+	mu     sync.Mutex
+	server *server.Server
 }
 
 // The broker keeps little: devices hold every entry until its receipt.
@@ -31,40 +42,150 @@ const (
 	brokerStart  = 20 * time.Second
 )
 
-func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, log *slog.Logger) (*broker, error) {
-	host, port, err := splitListen(addr)
+// Cluster makes the broker one of several: it takes ingest workers, and routes
+// to the others.
+type Cluster struct {
+	Name    string   // this node's, unique in the cluster
+	Clients string   // host:port where workers connect
+	Listen  string   // host:port where the other nodes connect
+	Routes  []string // host:port of the other nodes' Listen
+	Nodes   int      // of the cluster: streams have as many replicas, at most 5
+}
+
+// Replicas of a stream: JetStream allows five.
+const mostReplicas = 5
+
+func (c *Cluster) apply(o *server.Options, gate *gatekeeper, tlsConfig *tls.Config) error {
+	host, port, err := splitListen(c.Clients)
+	if err != nil {
+		return fmt.Errorf("where workers connect: %w", err)
+	}
+	if c.Name == "" {
+		return errors.New("a node of a cluster needs a name of its own")
+	}
+	o.DontListen, o.Host, o.Port = false, host, port
+	o.TLSConfig, o.TLSTimeout, o.TLSVerify = tlsConfig, 10, true
+	o.ServerName = c.Name
+	o.NoSystemAccount = false // the nodes of a cluster speak over it
+	routes := tlsConfig.Clone()
+	routes.RootCAs = tlsConfig.ClientCAs // a node is a client of the others
+	o.Cluster = server.ClusterOpts{Name: "limen", TLSConfig: routes, TLSTimeout: 10}
+	if o.Cluster.Host, o.Cluster.Port, err = splitListen(c.Listen); err != nil {
+		return fmt.Errorf("where the other nodes connect: %w", err)
+	}
+	for _, r := range c.Routes {
+		if _, _, err := splitListen(r); err != nil {
+			return fmt.Errorf("route to another node: %w", err)
+		}
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: r})
+	}
+	o.CustomRouterAuthentication = nodesOnly{gate.log}
+	o.MQTT.StreamReplicas = min(max(c.Nodes, 1), mostReplicas)
+	return nil
+}
+
+// nodesOnly lets in the nodes of the cluster: devices and workers have
+// certificates of the same authority.
+type nodesOnly struct{ log *slog.Logger }
+
+// Check implements server.Authentication.
+func (n nodesOnly) Check(c server.ClientAuthentication) bool {
+	state := c.GetTLSConnectionState()
+	if state != nil && len(state.VerifiedChains) > 0 && state.PeerCertificates[0].Subject.CommonName == nodeName {
+		return true
+	}
+	n.log.Warn("route refused: its certificate is not a node's", "from", c.RemoteAddress())
+	return false
+}
+
+func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, cluster *Cluster, log *slog.Logger) (*broker, error) {
+	b := &broker{dir: dir, broken: make(chan struct{}, 1)}
+	b.start = func(addr string) (*server.Server, error) {
+		host, port, err := splitListen(addr)
+		if err != nil {
+			return nil, err
+		}
+		gate := &gatekeeper{secret: secret, log: log}
+		options := &server.Options{
+			ServerName: "limen-fleet", DontListen: true, NoSigs: true, NoSystemAccount: true,
+			MaxPayload: wire.MaxMessage + 16<<10, // and the broker's own headers
+			MaxPending: 8 << 20,
+			JetStream:  true, StoreDir: dir, JetStreamMaxMemory: brokerMemory, JetStreamMaxStore: brokerDisk,
+			CustomClientAuthentication: gate,
+			MQTT:                       server.MQTTOpts{Host: host, Port: port, TLSConfig: tlsConfig, TLSTimeout: 10, AuthTimeout: 10, MaxAckPending: 64},
+		}
+		if cluster != nil {
+			if err := cluster.apply(options, gate, tlsConfig); err != nil {
+				return nil, err
+			}
+		}
+		s, err := server.NewServer(options)
+		if err != nil {
+			return nil, fmt.Errorf("cannot set up the broker: %w", err)
+		}
+		gate.server = s
+		said := &brokerLog{log: log, broken: b.broken}
+		s.SetLoggerV2(said, false, false, false)
+		s.Start()
+		if said.fatal() != nil || !s.ReadyForConnections(brokerStart) {
+			s.Shutdown()
+			s.WaitForShutdown()
+			return nil, fmt.Errorf("the broker does not start on %s: %w", addr, errors.Join(said.fatal(), errors.New("see whether the address is free and its folder writable")))
+		}
+		return s, nil
+	}
+	s, err := b.start(addr)
 	if err != nil {
 		return nil, err
 	}
-	gate := &gatekeeper{secret: secret, log: log}
-	options := &server.Options{
-		ServerName: "limen-fleet", DontListen: true, NoSigs: true, NoSystemAccount: true,
-		MaxPayload: wire.MaxMessage + 16<<10, // and the broker's own headers
-		MaxPending: 8 << 20,
-		JetStream:  true, StoreDir: dir, JetStreamMaxMemory: brokerMemory, JetStreamMaxStore: brokerDisk,
-		CustomClientAuthentication: gate,
-		MQTT:                       server.MQTTOpts{Host: host, Port: port, TLSConfig: tlsConfig, TLSTimeout: 10, AuthTimeout: 10, MaxAckPending: 64},
-	}
-	s, err := server.NewServer(options)
-	if err != nil {
-		return nil, fmt.Errorf("cannot set up the broker: %w", err)
-	}
-	gate.server = s
-	said := &brokerLog{log: log}
-	s.SetLoggerV2(said, false, false, false)
-	b := &broker{server: s}
-	s.Start()
-	if said.fatal() != nil || !s.ReadyForConnections(brokerStart) {
-		b.stop()
-		return nil, fmt.Errorf("the broker does not start on %s: %w", addr, errors.Join(said.fatal(), errors.New("see whether the address is free and its folder writable")))
-	}
+	b.server = s
 	v, err := s.Varz(nil)
 	if err != nil {
 		b.stop()
 		return nil, err
 	}
+	host, _, _ := splitListen(addr)
 	b.addr = net.JoinHostPort(host, strconv.Itoa(v.MQTT.Port))
 	return b, nil
+}
+
+// renew ends the server and starts another one on the same address with
+// nothing in its folder.
+func (b *broker) renew() error {
+	b.stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := os.RemoveAll(b.dir); err != nil {
+		return err
+	}
+	s, err := b.start(b.addr)
+	if err != nil {
+		return err
+	}
+	b.server = s
+	select {
+	case <-b.broken: // of the one before
+	default:
+	}
+	return nil
+}
+
+var errNoBroker = errors.New("the broker is being renewed")
+
+// running is the server now; nil while there is none.
+func (b *broker) running() *server.Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.server
+}
+
+// InProcessConn implements nats.InProcessConnProvider: of a renewed broker too.
+func (b *broker) InProcessConn() (net.Conn, error) {
+	s := b.running()
+	if s == nil {
+		return nil, errNoBroker
+	}
+	return s.InProcessConn()
 }
 
 // splitListen reads host:port; to NATS port 0 means none, and -1 any.
@@ -86,14 +207,24 @@ func splitListen(addr string) (host string, port int, err error) {
 }
 
 func (b *broker) stop() {
-	b.server.Shutdown()
-	b.server.WaitForShutdown()
+	b.mu.Lock()
+	s := b.server
+	b.server = nil
+	b.mu.Unlock()
+	if s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
 }
 
 // connected are the devices with a connection now.
 func (b *broker) connected() map[string]bool {
 	out := map[string]bool{}
-	z, err := b.server.Connz(&server.ConnzOptions{Limit: 1 << 20})
+	s := b.running()
+	if s == nil {
+		return out
+	}
+	z, err := s.Connz(&server.ConnzOptions{Limit: 1 << 20})
 	if err != nil {
 		return out
 	}
@@ -124,6 +255,10 @@ func (g *gatekeeper) Check(c server.ClientAuthentication) bool {
 		return false
 	}
 	name := state.PeerCertificates[0].Subject.CommonName
+	if name == workerName && g.clientID(c.GetID()) == "" { // not over MQTT
+		c.RegisterUser(&server.User{Username: name})
+		return true
+	}
 	if err := wire.CheckIdentifier(name); err != nil {
 		g.log.Warn("device refused: its certificate names no device", "from", c.RemoteAddress(), "error", err)
 		return false
@@ -164,9 +299,10 @@ func subject(device string, kind wire.Kind) string {
 
 // brokerLog passes on what the server reports of trouble.
 type brokerLog struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	end error
+	log    *slog.Logger
+	broken chan<- struct{}
+	mu     sync.Mutex
+	end    error
 }
 
 func (l *brokerLog) fatal() error {
@@ -175,14 +311,23 @@ func (l *brokerLog) fatal() error {
 	return l.end
 }
 
-func (l *brokerLog) Noticef(string, ...any) {}
-func (l *brokerLog) Debugf(string, ...any)  {}
-func (l *brokerLog) Tracef(string, ...any)  {}
-func (l *brokerLog) Warnf(f string, a ...any) {
-	l.log.Warn("broker", "says", fmt.Sprintf(f, a...))
-}
-func (l *brokerLog) Errorf(f string, a ...any) {
-	l.log.Warn("broker", "says", fmt.Sprintf(f, a...))
+func (l *brokerLog) Noticef(string, ...any)    {}
+func (l *brokerLog) Debugf(string, ...any)     {}
+func (l *brokerLog) Tracef(string, ...any)     {}
+func (l *brokerLog) Warnf(f string, a ...any)  { l.says(fmt.Sprintf(f, a...)) }
+func (l *brokerLog) Errorf(f string, a ...any) { l.says(fmt.Sprintf(f, a...)) }
+
+// says passes a line on. That a store is broken is told nowhere else.
+func (l *brokerLog) says(line string) {
+	l.log.Warn("broker", "says", line)
+	low := strings.ToLower(line)
+	if !strings.Contains(low, "critical write error") && !strings.Contains(low, "will be disabled") && !strings.Contains(low, "no space left on device") {
+		return
+	}
+	select {
+	case l.broken <- struct{}{}:
+	default:
+	}
 }
 func (l *brokerLog) Fatalf(f string, a ...any) {
 	l.mu.Lock()

@@ -27,11 +27,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
+	"limen/sync/journal"
 	"limen/sync/wire"
 )
 
@@ -41,11 +40,39 @@ type Enrolled struct {
 	PublicKey []byte // Ed25519, signs the device's checkpoints
 }
 
+// Role is which part of the centre a process is.
+type Role string
+
+// The roles. Many processes of each may run; whole is one process alone.
+const (
+	RoleWhole  Role = ""       // broker, ingest and page in one process
+	RoleBroker Role = "broker" // a node of a NATS cluster that knows the devices' certificates
+	RoleIngest Role = "ingest" // takes from a broker, stores, gives receipts
+	RoleAPI    Role = "api"    // the page
+)
+
+// Queue is the broker that ingest takes from where it is another process: a
+// NATS cluster, or any that offers $share to MQTT 3.1.1 clients.
+type Queue struct {
+	NATS                 []string // host:port of its servers
+	Replicas             int      // of the stream in the cluster
+	Credentials          string   // NATS credentials file, where the cluster wants one
+	MQTT                 string   // tls://host:port, instead of NATS
+	CA, Certificate, Key string   // PEM files: the broker's authority, and the worker's own certificate
+}
+
 // Config says where a centre keeps its things and where it listens.
 type Config struct {
+	Role Role
 	Dir  string // records, broker's buffer, receipt key
-	MQTT string // host:port devices dial; port 0 takes any
-	HTTP string // host:port of the page; empty for none
+	// Database is the address of a PostgreSQL database for the records; empty
+	// for SQLite in Dir. The roles ingest and api need one.
+	Database   string
+	ReceiptKey string   // file of the key that signs receipts, the same for all workers (default: in Dir)
+	Queue      Queue    // of the role ingest
+	Cluster    *Cluster // of the role broker
+	MQTT       string   // host:port devices dial; port 0 takes any
+	HTTP       string   // host:port of the page; empty for none
 	// CA, Certificate and Key are PEM files: the authority that certifies
 	// devices, and the centre's own certificate.
 	CA, Certificate, Key string
@@ -69,15 +96,15 @@ func (cfg Config) withDefaults() Config {
 
 // Centre is an open centre. Open starts its listeners; Run does its work.
 type Centre struct {
-	cfg     Config
-	lock    *os.File
-	records *Records
-	signer  note.Signer
-	key     string // verifier text
-	broker  *broker
-	conn    *nats.Conn
-	entries jetstream.Consumer
-	page    net.Listener
+	cfg      Config
+	lock     *os.File
+	records  *Records
+	signer   note.Signer
+	key      string            // verifier text
+	cosigner *journal.Cosigner // nil: a worker without the key
+	broker   *broker
+	link     link
+	page     net.Listener
 
 	closing sync.Once
 	closed  error
@@ -87,34 +114,29 @@ type Centre struct {
 // Whoever opens a centre runs it or closes it.
 func Open(cfg Config) (*Centre, error) {
 	cfg = cfg.withDefaults()
-	if cfg.TLS == nil {
-		t, err := serverTLS(cfg.CA, cfg.Certificate, cfg.Key)
-		if err != nil {
-			return nil, err
-		}
-		cfg.TLS = t
-	}
-	if cfg.TLS.ClientAuth != tls.RequireAndVerifyClientCert || cfg.TLS.ClientCAs == nil {
-		return nil, errors.New("the centre's TLS must require client certificates and name the authority that issues them")
-	}
 	c := &Centre{cfg: cfg}
-	if err := c.open(); err != nil {
+	open := map[Role]func() error{RoleWhole: c.openWhole, RoleBroker: c.openBroker, RoleIngest: c.openIngest, RoleAPI: c.openAPI}[cfg.Role]
+	if open == nil {
+		return nil, fmt.Errorf("there is no role %.40q: leave it out for one process, or name %s, %s or %s", cfg.Role, RoleBroker, RoleIngest, RoleAPI)
+	}
+	if err := open(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-func (c *Centre) open() (err error) {
-	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
-		return fmt.Errorf("cannot make the centre's folder: %w", err)
-	}
-	if c.lock, err = lockFolder(c.cfg.Dir); err != nil {
+// openWhole is the centre in one process.
+func (c *Centre) openWhole() (err error) {
+	if err := c.ownFolder(); err != nil {
 		return err
 	}
-	if c.signer, c.key, err = receiptKey(c.cfg.Dir); err != nil {
+	if c.signer, c.key, err = receiptKey(c.keyFile()); err != nil {
 		return err
 	}
-	if c.records, err = openRecords(c.cfg.Dir); err != nil {
+	if c.cosigner, err = openCosigner(c.witnessKeyFile(), c.cfg.Now); err != nil {
+		return err
+	}
+	if c.records, err = CreateRecords(c.place()); err != nil {
 		return err
 	}
 	// Nobody is connected yet, whatever was noted when the centre stopped.
@@ -126,20 +148,143 @@ func (c *Centre) open() (err error) {
 			return err
 		}
 	}
+	// Whatever is in the broker's folder comes again from the devices, and after
+	// a power cut it may not be whole.
+	if err := os.RemoveAll(c.brokerFolder()); err != nil {
+		return fmt.Errorf("cannot empty the broker's buffer: %w", err)
+	}
 	secret := rand.Text()
-	if c.broker, err = startBroker(filepath.Join(c.cfg.Dir, "broker"), c.cfg.MQTT, c.cfg.TLS, secret, c.cfg.Log); err != nil {
+	if err := c.startBroker(secret, nil); err != nil {
 		return err
 	}
-	if c.conn, err = nats.Connect("", nats.InProcessServer(c.broker.server), nats.Token(secret), nats.Name("limen-fleet"), nats.MaxReconnects(-1)); err != nil {
-		return fmt.Errorf("cannot connect to the broker: %w", err)
-	}
-	if c.entries, err = consumer(c.conn); err != nil {
+	l, err := inProcess(c.broker, secret)
+	if err != nil {
 		return err
 	}
-	if c.cfg.HTTP != "" {
-		if c.page, err = net.Listen("tcp", c.cfg.HTTP); err != nil {
-			return fmt.Errorf("cannot listen for the page: %w", err)
+	c.link = l
+	if _, err := l.consumer(context.Background()); err != nil {
+		return err
+	}
+	return c.listen()
+}
+
+// openBroker is a node of a cluster: it knows nothing of records.
+func (c *Centre) openBroker() error {
+	if c.cfg.Cluster == nil {
+		return errors.New("the role broker is a node of a cluster: say where workers and other nodes connect")
+	}
+	if err := c.ownFolder(); err != nil {
+		return err
+	}
+	return c.startBroker(rand.Text(), c.cfg.Cluster)
+}
+
+// openIngest is a worker: it shares a broker and a database with others.
+func (c *Centre) openIngest() (err error) {
+	if c.signer, c.key, err = readReceiptKey(c.keyFile()); err != nil {
+		return err
+	}
+	if c.cosigner, err = readCosigner(c.witnessKeyFile(), c.cfg.Now); errors.Is(err, fs.ErrNotExist) {
+		c.cfg.Log.Warn("checkpoints are not cosigned: this worker has no witness key beside the receipt key")
+	} else if err != nil {
+		return err
+	}
+	if err := c.shareRecords(); err != nil {
+		return err
+	}
+	q := c.cfg.Queue
+	if (len(q.NATS) > 0) == (q.MQTT != "") {
+		return errors.New("a worker takes from a NATS cluster or from an MQTT broker: name the one or the other")
+	}
+	secured, err := workerTLS(q.CA, q.Certificate, q.Key)
+	if err != nil {
+		return err
+	}
+	if q.MQTT != "" {
+		l, err := newMQTTLink(q, secured)
+		if err != nil {
+			return err
 		}
+		c.link = l
+		return nil
+	}
+	l, err := dialNATS(q, secured, c.cfg.Log)
+	if err != nil {
+		return err
+	}
+	c.link = l
+	return nil
+}
+
+// openAPI is the page alone.
+func (c *Centre) openAPI() error {
+	if c.cfg.HTTP == "" {
+		return errors.New("the role api is the page: say where it listens")
+	}
+	if err := c.shareRecords(); err != nil {
+		return err
+	}
+	return c.listen()
+}
+
+// place is where the records are.
+func (c *Centre) place() string {
+	if c.cfg.Database != "" {
+		return c.cfg.Database
+	}
+	return c.cfg.Dir
+}
+
+// shareRecords opens records that others use too. They are never migrated
+// from here: that would happen under programs that still run.
+func (c *Centre) shareRecords() (err error) {
+	if !isPostgres(c.cfg.Database) {
+		return fmt.Errorf("the role %s shares its records with other processes: name a PostgreSQL database, such as postgres://limen@db.example/fleet", c.cfg.Role)
+	}
+	c.records, err = OpenRecords(c.cfg.Database)
+	return err
+}
+
+func (c *Centre) keyFile() string {
+	if c.cfg.ReceiptKey != "" {
+		return c.cfg.ReceiptKey
+	}
+	return receiptKeyPath(c.cfg.Dir)
+}
+
+// witnessKeyFile lies beside the receipt key: whoever has the one has the other.
+func (c *Centre) witnessKeyFile() string { return witnessKeyPath(filepath.Dir(c.keyFile())) }
+
+func (c *Centre) brokerFolder() string { return filepath.Join(c.cfg.Dir, "broker") }
+
+func (c *Centre) ownFolder() (err error) {
+	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the centre's folder: %w", err)
+	}
+	c.lock, err = lockFolder(c.cfg.Dir)
+	return err
+}
+
+func (c *Centre) startBroker(secret string, cluster *Cluster) (err error) {
+	t := c.cfg.TLS
+	if t == nil {
+		if t, err = serverTLS(c.cfg.CA, c.cfg.Certificate, c.cfg.Key); err != nil {
+			return err
+		}
+	}
+	if t.ClientAuth != tls.RequireAndVerifyClientCert || t.ClientCAs == nil {
+		return errors.New("the centre's TLS must require client certificates and name the authority that issues them")
+	}
+	c.broker, err = startBroker(c.brokerFolder(), c.cfg.MQTT, t, secret, cluster, c.cfg.Log)
+	return err
+}
+
+func (c *Centre) listen() (err error) {
+	if c.cfg.HTTP == "" {
+		return nil
+	}
+	if c.page, err = net.Listen("tcp", c.cfg.HTTP); err != nil {
+		return fmt.Errorf("cannot listen for the page: %w", err)
 	}
 	return nil
 }
@@ -150,26 +295,31 @@ func PrepareReceiptKey(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("cannot make the centre's folder: %w", err)
 	}
-	_, public, err := receiptKey(dir)
+	_, public, err := receiptKey(receiptKeyPath(dir))
 	return public, err
 }
 
+func receiptKeyPath(dir string) string { return filepath.Join(dir, "receipt.key") }
+
 // receiptKey reads the key that signs receipts, or makes one.
-func receiptKey(dir string) (note.Signer, string, error) {
-	const name = "limen-centre"
-	path := filepath.Join(dir, "receipt.key")
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		private, public, err := note.GenerateKey(rand.Reader, name)
+func receiptKey(path string) (note.Signer, string, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		private, public, err := note.GenerateKey(rand.Reader, "limen-centre")
 		if err != nil {
 			return nil, "", err
 		}
-		b = []byte(private + "\n" + public + "\n")
-		if err := writeNew(path, b); err != nil {
+		if err := writeNew(path, []byte(private+"\n"+public+"\n")); err != nil {
 			return nil, "", fmt.Errorf("cannot keep a new receipt key: %w", err)
 		}
-	} else if err != nil {
-		return nil, "", fmt.Errorf("cannot read the receipt key: %w", err)
+	}
+	return readReceiptKey(path)
+}
+
+// readReceiptKey reads the key that signs receipts.
+func readReceiptKey(path string) (note.Signer, string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot read the receipt key, which all of a centre's processes share: %w", err)
 	}
 	private, public, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	signer, err := note.NewSigner(private)
@@ -182,8 +332,14 @@ func receiptKey(dir string) (note.Signer, string, error) {
 	return signer, public, nil
 }
 
-// MQTTAddr is where devices connect, as host:port.
-func (c *Centre) MQTTAddr() string { return c.broker.addr }
+// MQTTAddr is where devices connect, as host:port; empty where this process is
+// no broker.
+func (c *Centre) MQTTAddr() string {
+	if c.broker == nil {
+		return ""
+	}
+	return c.broker.addr
+}
 
 // HTTPAddr is where the page is, as host:port; empty where there is none.
 func (c *Centre) HTTPAddr() string {
@@ -219,7 +375,19 @@ func (c *Centre) Run(ctx context.Context) error {
 			served = c.serve(ctx)
 		})
 	}
-	err := c.ingest(ctx)
+	var err error
+	switch {
+	case c.link != nil:
+		err = c.ingest(ctx)
+	case c.broker != nil:
+		select {
+		case <-ctx.Done():
+		case <-c.broker.broken: // the other nodes have what it lost
+			err = errors.New("the broker's disk took nothing: make room there and start this node again")
+		}
+	default:
+		<-ctx.Done()
+	}
 	stop()
 	serving.Wait()
 	return errors.Join(err, served, c.Close())
@@ -234,8 +402,8 @@ func (c *Centre) Close() error {
 				errs = append(errs, err)
 			}
 		}
-		if c.conn != nil {
-			c.conn.Close()
+		if c.link != nil {
+			c.link.close()
 		}
 		if c.broker != nil {
 			c.broker.stop()

@@ -74,7 +74,7 @@ func (q *quick) batch(b *testing.B, n int, body []byte) []byte {
 func BenchmarkIngest(b *testing.B) {
 	for _, shape := range []struct{ devices, entries int }{{1, 1}, {1, 64}, {32, 1}, {32, 16}} {
 		b.Run(fmt.Sprintf("%d_devices_%d_entries", shape.devices, shape.entries), func(b *testing.B) {
-			c := newBare(b)
+			c := newBare(b, inSQLite)
 			body := c.record(7)
 			var devices []*quick
 			for k := range shape.devices {
@@ -150,7 +150,7 @@ func BenchmarkBrokerMemory(b *testing.B) {
 	}
 	heap, resident := memory(b)
 	for first := true; b.Loop(); first = false {
-		broker, err := startBroker(b.TempDir(), "127.0.0.1:0", config, "secret", s.config().withDefaults().Log)
+		broker, err := startBroker(b.TempDir(), "127.0.0.1:0", config, "secret", nil, s.config().withDefaults().Log)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func TestFloodPushesOutNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Centre = c
-	js, err := jetstream.New(c.conn)
+	js, err := jetstream.New(c.link.(*natsLink).conn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func forge(b *wire.Batch, k int) {
 
 func (b *bare) blamed() (rewritten int64, evidence []byte) {
 	b.t.Helper()
-	if err := b.records.read.QueryRow("SELECT rewritten, evidence FROM devices WHERE name = ?", b.name).Scan(&rewritten, &evidence); err != nil {
+	if err := b.records.read.QueryRow("SELECT rewritten, evidence FROM devices WHERE name = $1", b.name).Scan(&rewritten, &evidence); err != nil {
 		b.t.Fatal(err)
 	}
 	return rewritten, evidence
@@ -28,7 +28,11 @@ func (b *bare) blamed() (rewritten int64, evidence []byte) {
 // Who stands between device and centre changes leaves under the device's
 // genuine checkpoints: that is not the device's doing.
 func TestNobodyElseMakesADeviceARewriter(t *testing.T) {
-	b := newBare(t)
+	onBoth(t, testNobodyElseMakesADeviceARewriter)
+}
+
+func testNobodyElseMakesADeviceARewriter(t *testing.T, at place) {
+	b := newBare(t, at)
 	b.append(20)
 	b.wantReceipt("first", b.send(b.name, b.batch(b.journal, 0, 10)), 10)
 	for name, test := range map[string]struct{ first, end, forged uint64 }{
@@ -57,6 +61,10 @@ func TestNobodyElseMakesADeviceARewriter(t *testing.T) {
 
 // The device's own signature is what proves that it has another history.
 func TestRewriterIsShownByItsOwnSignature(t *testing.T) {
+	onBoth(t, testRewriterIsShownByItsOwnSignature)
+}
+
+func testRewriterIsShownByItsOwnSignature(t *testing.T, at place) {
 	for name, test := range map[string]struct {
 		first, end uint64
 		want       wire.Refusal
@@ -69,7 +77,7 @@ func TestRewriterIsShownByItsOwnSignature(t *testing.T) {
 		"of a larger size, nothing held": {10, 15, wire.RefusedMalformed, "do not have the root the device signed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBare(t)
+			b := newBare(t, at)
 			b.append(10)
 			b.wantReceipt("first", b.send(b.name, b.batch(b.journal, 0, 10)), 10)
 			b.journal = b.openJournal("another") // same device, same key, other salts

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,14 @@ type message struct {
 // take stores what the messages say, in one transaction, and returns the
 // answers to send now that it is committed. After an error nothing was stored.
 func (r *Records) take(ctx context.Context, messages []message, receipts note.Signer) ([]wire.Answer, error) {
+	// Workers that store for the same devices lock them in the same order.
+	messages = slices.Clone(messages)
+	slices.SortStableFunc(messages, func(a, b message) int { return strings.Compare(a.device, b.device) })
+	for _, m := range messages {
+		if err := r.database.ready(ctx, r.write, m.at); err != nil {
+			return nil, fmt.Errorf("cannot make room for entries: %w", err)
+		}
+	}
 	tx, err := r.write.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot begin to store: %w", err)
@@ -59,6 +68,11 @@ func (r *Records) take(ctx context.Context, messages []message, receipts note.Si
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("cannot store: %w", err)
 	}
+	if slices.ContainsFunc(answers, func(a wire.Answer) bool { return len(a.Forgotten) > 0 }) {
+		if err := r.database.forget(ctx, r.write); err != nil {
+			return nil, fmt.Errorf("cannot forget what was erased: %w", err)
+		}
+	}
 	return answers, nil
 }
 
@@ -69,8 +83,8 @@ func takeStatus(ctx context.Context, tx *sql.Tx, m message) error {
 	if err != nil || s.Device != m.device {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE devices SET state = ?, session = ?, software = ?, seen = ?
-		WHERE name = ? AND (session = ? OR ? <> 'lost')`, s.State, s.Session, s.Software, m.at.UnixMilli(), m.device, s.Session, s.State)
+	_, err = tx.ExecContext(ctx, `UPDATE devices SET state = $1, session = $2, software = $3, seen = $4
+		WHERE name = $5 AND (session = $2 OR $1 <> 'lost')`, s.State, text(s.Session), text(s.Software), m.at.UnixMilli(), m.device)
 	return err
 }
 
@@ -78,7 +92,7 @@ func takeStatus(ctx context.Context, tx *sql.Tx, m message) error {
 // the commit, never before.
 func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer) (wire.Answer, error) {
 	a := wire.Answer{Device: m.device}
-	h, err := readHolding(ctx, tx, m.device)
+	h, err := holdDevice(ctx, tx, m.device, m.at)
 	if errors.Is(err, ErrNotEnrolled) {
 		a.Refusal, a.Detail = wire.RefusedUnknown, "the centre knows no key of this device; have it enrolled"
 		return a, nil
@@ -103,10 +117,13 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 		a.Refusal, a.Have, a.Detail = no.code, h.size, truncate(no.detail)
 		return a, noteRefusal(ctx, tx, m, b, no)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE devices SET seen = ?, state = 'running', refusal = '', detail = '' WHERE name = ?", m.at.UnixMilli(), m.device); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE devices SET state = 'running', refusal = '', detail = '' WHERE name = $1", m.device); err != nil {
 		return a, err
 	}
 	a.Receipt, err = wire.Receipt{Device: m.device, Size: h.size, Root: h.root}.Sign(receipts)
+	if err == nil && len(b.Tombstones) > 0 {
+		a.Forgotten, err = wire.SignForgotten(m.device, b.Tombstones, receipts)
+	}
 	return a, err
 }
 
@@ -114,14 +131,13 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 // first such checkpoint: no proof can join it to the one held. A gap is
 // ordinary: the device mends it at once.
 func noteRefusal(ctx context.Context, tx *sql.Tx, m message, b wire.Batch, no *refused) error {
-	at := m.at.UnixMilli()
 	if no.code == wire.RefusedGap {
-		_, err := tx.ExecContext(ctx, "UPDATE devices SET seen = ? WHERE name = ?", at, m.device)
-		return err
+		return nil
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE devices SET seen = ?, refusal = ?, detail = ?, refused = ? WHERE name = ?", at, no.code, truncate(no.detail), at, m.device)
+	at := m.at.UnixMilli()
+	_, err := tx.ExecContext(ctx, "UPDATE devices SET refusal = $1, detail = $2, refused = $3 WHERE name = $4", no.code, truncate(no.detail), at, m.device)
 	if err == nil && no.code == wire.RefusedHistory {
-		_, err = tx.ExecContext(ctx, "UPDATE devices SET rewritten = ?, evidence = ? WHERE name = ? AND rewritten = 0", at, b.Checkpoint, m.device)
+		_, err = tx.ExecContext(ctx, "UPDATE devices SET rewritten = $1, evidence = $2 WHERE name = $3 AND rewritten = 0", at, b.Checkpoint, m.device)
 	}
 	return err
 }
@@ -129,8 +145,12 @@ func noteRefusal(ctx context.Context, tx *sql.Tx, m message, b wire.Batch, no *r
 // truncate keeps a detail within an answer's bound.
 func truncate(s string) string {
 	const most = 200
-	return strings.ToValidUTF8(s[:min(len(s), most)], "")
+	return text(strings.ToValidUTF8(s[:min(len(s), most)], ""))
 }
+
+// text is what PostgreSQL takes as such: a device that says NUL must not keep
+// its group from being stored.
+func text(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 
 // store verifies a batch against what is held and stores what is new of it.
 // It returns what is held then; of a refused batch nothing is written.
@@ -163,7 +183,14 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 			return h, refuse(wire.RefusedHistory, "the device signed another root for the first %d entries than those the centre stored have: its history was changed", end), nil
 		}
 	}
-	if no := contents(b, verifier); no != nil {
+	erased, no := graves(b, verifier)
+	if no == nil {
+		no = contents(b, erased)
+	}
+	if no == nil {
+		no = mapped(b, verifier)
+	}
+	if no != nil {
 		return h, no, nil
 	}
 	sent, err := held.extend(h.size, b)
@@ -176,18 +203,31 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 	case sent.changed != nil:
 		return h, refuse(wire.RefusedHistory, "entry %d is not the one the centre stored, and the device signed it: its history was changed", *sent.changed), nil
 	}
+	if no, err := known(ctx, tx, b.Device, min(h.size, b.First), erased); no != nil || err != nil {
+		return h, no, err
+	}
 	if err := fill(ctx, tx, h.size, b); err != nil {
 		return h, nil, err
 	}
-	if end <= h.size {
-		return h, nil, nil // sent again
+	after := h
+	if end > h.size { // else sent again
+		after = holding{key: h.key, size: end, root: sent.root}
+		if err := after.write(ctx, tx, h, b, sent, now); err != nil {
+			return h, nil, err
+		}
 	}
-	after := holding{key: h.key, size: end, root: sent.root}
-	return after, nil, after.write(ctx, tx, h, b, sent, now)
+	err = unmap(ctx, tx, b.Device, erased)
+	if err == nil {
+		err = bury(ctx, tx, b.Device, erased)
+	}
+	if err == nil {
+		err = remap(ctx, tx, b)
+	}
+	return after, nil, err
 }
 
 // fill gives entries held without content the content that a good batch has
-// of them. It takes none away.
+// of them, unless the device erased them: an older sending may come later.
 func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 	for k, e := range b.Entries {
 		i := b.First + uint64(k)
@@ -197,7 +237,7 @@ func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 		if e.Erased() {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = ?, body = ?, document = ? WHERE device = ? AND number = ? AND body IS NULL",
+		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = $1, body = $2, document = $3 WHERE device = $4 AND number = $5 AND body IS NULL AND NOT EXISTS (SELECT 1 FROM erased x WHERE x.device = entries.device AND x.number = entries.number)",
 			e.Salt, e.Body, document(e.Body), b.Device, i); err != nil {
 			return fmt.Errorf("cannot fill in entry %d of %s: %w", i, b.Device, err)
 		}
@@ -210,38 +250,39 @@ const keepEvery = 256
 
 // write stores what is new of a batch that was found good.
 func (h holding) write(ctx context.Context, tx *sql.Tx, before holding, b wire.Batch, x extension, now time.Time) error {
-	entries, err := tx.PrepareContext(ctx, "INSERT INTO entries (device, number, leaf, salt, body, received, document) VALUES (?, ?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
-	}
-	defer entries.Close()
+	entries := rows{into: "entries (device, number, leaf, salt, body, received, document)", columns: 7}
 	for k, e := range b.Entries {
 		if i := b.First + uint64(k); i >= before.size {
-			if _, err := entries.ExecContext(ctx, b.Device, i, e.Leaf, orNull(e.Salt), orNull(e.Body), now.UnixMilli(), document(e.Body)); err != nil {
-				return fmt.Errorf("cannot store entry %d of %s: %w", i, b.Device, err)
-			}
+			entries.add(b.Device, i, e.Leaf, orNull(e.Salt), orNull(e.Body), now.UnixMilli(), document(e.Body))
 		}
 	}
-	hashes, err := tx.PrepareContext(ctx, "INSERT INTO hashes (device, number, hash) VALUES (?, ?, ?)")
-	if err != nil {
-		return err
+	if err := entries.insert(ctx, tx); err != nil {
+		return fmt.Errorf("cannot store entries %d to %d of %s: %w", before.size, h.size-1, b.Device, err)
 	}
-	defer hashes.Close()
+	hashes := rows{into: "hashes (device, number, hash)", columns: 3}
 	for _, n := range x.hashes {
-		if _, err := hashes.ExecContext(ctx, b.Device, n.number, n.hash[:]); err != nil {
-			return fmt.Errorf("cannot store the tree of %s: %w", b.Device, err)
-		}
+		hashes.add(b.Device, n.number, n.hash[:])
+	}
+	if err := hashes.insert(ctx, tx); err != nil {
+		return fmt.Errorf("cannot store the tree of %s: %w", b.Device, err)
 	}
 	if before.size > 0 && before.size/keepEvery == h.size/keepEvery {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM checkpoints WHERE device = ? AND size = ?", b.Device, before.size); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM checkpoints WHERE device = $1 AND size = $2", b.Device, before.size); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO checkpoints (device, size, note) VALUES (?, ?, ?)", b.Device, h.size, b.Checkpoint); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO checkpoints (device, size, note) VALUES ($1, $2, $3)", b.Device, h.size, b.Checkpoint); err != nil {
 		return fmt.Errorf("cannot store the checkpoint of %s: %w", b.Device, err)
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE devices SET size = ?, root = ? WHERE name = ?", h.size, h.root[:], b.Device)
-	return err
+	done, err := tx.ExecContext(ctx, "UPDATE devices SET size = $1, root = $2 WHERE name = $3 AND size = $4", h.size, h.root[:], b.Device, before.size)
+	if err != nil {
+		return err
+	}
+	// The device's row has been ours since the batch was judged.
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("what is held of %s changed from %d entries while a batch was stored: %w", b.Device, before.size, errors.Join(err, errors.New("its row was not locked")))
+	}
+	return nil
 }
 
 // orNull keeps "erased" apart from "empty".

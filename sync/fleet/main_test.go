@@ -19,7 +19,19 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, beCentre(os.Args[1], os.Args[2], Files{os.Args[3], os.Args[4]}, os.Args[5]))
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	if config := os.Getenv(asNode); config != "" {
+		fmt.Fprintln(os.Stderr, beNode(config))
+		os.Exit(1)
+	}
+	code := m.Run()
+	if postgres.server != nil {
+		postgres.server.Stop()
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // beCentre runs a centre that is killed after its third commit, before anyone

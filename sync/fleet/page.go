@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"limen"
+	"limen/sync/wire"
 )
 
 //go:embed page.html style.css
@@ -97,6 +98,12 @@ func (c *Centre) devices(r *http.Request) ([]DeviceView, error) {
 	devices, err := c.records.Devices(r.Context())
 	if err != nil {
 		return nil, err
+	}
+	if c.broker == nil { // elsewhere: what each last said, or its will
+		for k := range devices {
+			devices[k].Connected = devices[k].State == string(wire.StateRunning)
+		}
+		return devices, nil
 	}
 	connected := c.broker.connected()
 	for k := range devices {

@@ -100,7 +100,7 @@ func TestPageShowsDevicesAndChecks(t *testing.T) {
 }
 
 func TestHistoryFindsADocumentEverywhere(t *testing.T) {
-	b := newBare(t)
+	b := newBare(t, inSQLite)
 	b.append(3)
 	b.wantReceipt("all", b.send(b.name, b.batch(b.journal, 0, 3)), 3)
 	for digits, want := range map[string]int{"abcd01" + "00": 1, "ABCD0000": 1, "abcd0500": 0, "abcd01" + strings.Repeat("0", 58): 1} {

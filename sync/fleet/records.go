@@ -5,99 +5,116 @@ import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
-	_ "embed"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
-	_ "modernc.org/sqlite" // database/sql finds its driver by name
 
 	"limen/sync/journal"
 	"limen/sync/wire"
 )
 
-//go:embed schema.sql
-var schema string
-
-const schemaVersion = 1
-
 // ErrNotEnrolled means that no such device is enrolled.
 var ErrNotEnrolled = errors.New("no such device is enrolled: `limen-fleet enrol` does it")
 
-// Records is what the centre holds: one SQLite file. Other processes may read
-// it, and enrol devices, while the centre runs.
+// Records is what the centre holds: one SQLite file, or a PostgreSQL database
+// that several processes share. Other processes may read them, and enrol
+// devices, while the centre runs.
 type Records struct {
-	write *sql.DB // one connection: one writer
-	read  *sql.DB
+	at       string // for people: never with a password
+	database database
+	write    *sql.DB // SQLite: one connection, because it takes one writer
+	read     *sql.DB
 }
 
-// OpenRecords opens the records in a centre's folder; fs.ErrNotExist when
-// there are none.
-func OpenRecords(dir string) (*Records, error) {
-	if _, err := os.Stat(recordsPath(dir)); err != nil {
-		return nil, fmt.Errorf("there are no records in %s: %w", dir, err)
+// database is what SQLite and PostgreSQL do differently; the statements are
+// the same, and so are their results.
+type database interface {
+	versioned
+	name() string
+	// snapshot makes a transaction see one state while others write.
+	snapshot() *sql.TxOptions
+	// ready makes room for entries that arrive at that time.
+	ready(ctx context.Context, db *sql.DB, at time.Time) error
+	// restored makes the order of arrival go on after rows that were given theirs.
+	restored(ctx context.Context, tx *sql.Tx) error
+	// forget makes the database's files forget what was erased, as far as a
+	// program can.
+	forget(ctx context.Context, db *sql.DB) error
+}
+
+// OpenRecords opens the records of a centre's folder, or those of a database
+// named by its address (postgres://…), as they are: of another version than
+// this program's they are refused. fs.ErrNotExist when a folder has none.
+func OpenRecords(at string) (*Records, error) {
+	if !isPostgres(at) {
+		if _, err := os.Stat(recordsPath(at)); err != nil {
+			return nil, fmt.Errorf("there are no records in %s: %w", at, err)
+		}
 	}
-	return openRecords(dir)
+	return useRecords(at, func(ctx context.Context, r *Records, steps int) error {
+		return current(ctx, r.write, r.database, steps)
+	})
 }
 
-// CreateRecords opens the records in a centre's folder, or begins them there.
-func CreateRecords(dir string) (*Records, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the centre's folder: %w", err)
+// CreateRecords opens the records in a centre's folder or in a database, or
+// begins them there; those of an older program are brought up to date.
+func CreateRecords(at string) (*Records, error) {
+	r, _, err := MigrateRecords(at)
+	return r, err
+}
+
+// MigrateRecords does what CreateRecords does, and tells of which version the
+// records were before: 0 where there were none.
+func MigrateRecords(at string) (r *Records, from int, err error) {
+	if !isPostgres(at) {
+		if err := os.MkdirAll(at, 0o700); err != nil {
+			return nil, 0, fmt.Errorf("cannot make the centre's folder: %w", err)
+		}
 	}
-	return openRecords(dir)
+	r, err = useRecords(at, func(ctx context.Context, r *Records, _ int) error {
+		s, err := steps(migrations, r.database.name())
+		if err == nil {
+			from, err = migrate(ctx, r.write, r.database, s)
+		}
+		return err
+	})
+	return r, from, err
 }
 
-func recordsPath(dir string) string { return filepath.Join(dir, "fleet.db") }
-
-// openRecords begins the records where there are none.
-func openRecords(dir string) (*Records, error) {
-	path := recordsPath(dir)
-	// SQLite would make it readable for everybody.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+// useRecords opens records and does first what settles their version.
+func useRecords(at string, settle func(ctx context.Context, r *Records, steps int) error) (*Records, error) {
+	open := openSQLite
+	if isPostgres(at) {
+		open = openPostgres
+	}
+	r, err := open(at)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the records: %w", err)
-	}
-	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	base := (&url.URL{Scheme: "file", Path: path}).String() +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-4096)"
-	r := &Records{}
-	if r.write, err = sql.Open("sqlite", base+"&_txlock=immediate"); err != nil {
-		return nil, err
+	ctx := context.Background()
+	s, err := steps(migrations, r.database.name())
+	if err == nil {
+		err = settle(ctx, r, len(s))
 	}
-	if r.read, err = sql.Open("sqlite", base+"&_pragma=query_only(1)"); err != nil {
-		return nil, errors.Join(err, r.write.Close())
+	if err == nil {
+		err = r.database.ready(ctx, r.write, time.Now())
 	}
-	r.write.SetMaxOpenConns(1)
-	r.read.SetMaxOpenConns(2)
-	if err := r.migrate(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot use the records in %s: %w", path, err), r.Close())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot use the records in %s: %w", r.at, err), r.Close())
 	}
 	return r, nil
 }
 
-func (r *Records) migrate() error {
-	var version int
-	if err := r.write.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch version {
-	case schemaVersion:
-		return nil
-	case 0:
-		_, err := r.write.Exec(schema)
-		return err
-	}
-	return fmt.Errorf("they are of version %d, this program knows %d: use the newer program", version, schemaVersion)
+// Version is the version of the records, which is this program's.
+func (r *Records) Version(ctx context.Context) (int, error) {
+	return r.database.version(ctx, r.read)
 }
 
-// Close closes the file.
+// Close closes the connections to the database.
 func (r *Records) Close() error { return errors.Join(r.write.Close(), r.read.Close()) }
 
 // Enrol makes a device known by its Ed25519 public key. Again with the same
@@ -114,12 +131,12 @@ func (r *Records) Enrol(ctx context.Context, name string, publicKey []byte, now 
 	if err != nil {
 		return err
 	}
-	if _, err := r.write.ExecContext(ctx, "INSERT INTO devices (name, public_key, enrolled, root) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+	if _, err := r.write.ExecContext(ctx, "INSERT INTO devices (name, public_key, enrolled, root) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING",
 		name, publicKey, now.UnixMilli(), root[:]); err != nil {
 		return fmt.Errorf("cannot enrol %s: %w", name, err)
 	}
 	var have []byte
-	if err := r.write.QueryRowContext(ctx, "SELECT public_key FROM devices WHERE name = ?", name).Scan(&have); err != nil {
+	if err := r.write.QueryRowContext(ctx, "SELECT public_key FROM devices WHERE name = $1", name).Scan(&have); err != nil {
 		return fmt.Errorf("cannot enrol %s: %w", name, err)
 	}
 	if !bytes.Equal(have, publicKey) {
@@ -131,7 +148,7 @@ func (r *Records) Enrol(ctx context.Context, name string, publicKey []byte, now 
 // Stored is how many entries of a device the centre holds; ErrNotEnrolled
 // where it does not know the device.
 func (r *Records) Stored(ctx context.Context, device string) (size uint64, err error) {
-	err = r.read.QueryRowContext(ctx, "SELECT size FROM devices WHERE name = ?", device).Scan(&size)
+	err = r.read.QueryRowContext(ctx, "SELECT size FROM devices WHERE name = $1", device).Scan(&size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("device %.40q: %w", device, ErrNotEnrolled)
 	}
@@ -145,9 +162,21 @@ type holding struct {
 	root journal.Hash
 }
 
-func readHolding(ctx context.Context, tx *sql.Tx, device string) (h holding, err error) {
+// holdDevice reads what is held of a device and keeps other workers from
+// storing anything of it until the transaction ends: in PostgreSQL an updated
+// row is locked, and SQLite has one writer. Whoever waited for it sees what
+// the one before stored.
+func holdDevice(ctx context.Context, tx *sql.Tx, device string, now time.Time) (holding, error) {
+	return scanHolding(device, tx.QueryRowContext(ctx, "UPDATE devices SET seen = $1 WHERE name = $2 RETURNING public_key, size, root", now.UnixMilli(), device))
+}
+
+func readHolding(ctx context.Context, tx *sql.Tx, device string) (holding, error) {
+	return scanHolding(device, tx.QueryRowContext(ctx, "SELECT public_key, size, root FROM devices WHERE name = $1", device))
+}
+
+func scanHolding(device string, row *sql.Row) (h holding, err error) {
 	var root []byte
-	err = tx.QueryRowContext(ctx, "SELECT public_key, size, root FROM devices WHERE name = ?", device).Scan(&h.key, &h.size, &root)
+	err = row.Scan(&h.key, &h.size, &root)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return h, ErrNotEnrolled
@@ -175,7 +204,7 @@ func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		h, ok := t.cached[i]
 		if !ok {
 			var b []byte
-			if err := t.tx.QueryRowContext(t.ctx, "SELECT hash FROM hashes WHERE device = ? AND number = ?", t.device, i).Scan(&b); err != nil {
+			if err := t.tx.QueryRowContext(t.ctx, "SELECT hash FROM hashes WHERE device = $1 AND number = $2", t.device, i).Scan(&b); err != nil {
 				return nil, fmt.Errorf("cannot read hash %d of %s: %w", i, t.device, err)
 			}
 			if len(b) != tlog.HashSize {

@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait of these tests; none of them comes near it.
-const patience = 8 * time.Second
+const patience = 30 * time.Second
 
 type key ed25519.PrivateKey
 
@@ -228,7 +228,7 @@ func (s *site) settled(d *device) {
 // exactlyOnce compares the database with the journal, entry by entry.
 func (s *site) exactlyOnce(d *device) {
 	s.t.Helper()
-	rows, err := s.records.read.Query("SELECT number, body FROM entries WHERE device = ? ORDER BY number", d.name)
+	rows, err := s.records.read.Query("SELECT number, body FROM entries WHERE device = $1 ORDER BY number", d.name)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/note"
@@ -28,26 +27,18 @@ type Verdict struct {
 // the hashes; and checks that the device signed it. Of each device it names
 // the first bad entry. An error means that it could not find out.
 func (r *Records) Verify(ctx context.Context) ([]Verdict, error) {
-	tx, err := r.read.BeginTx(ctx, nil) // one state, while a centre goes on writing
+	tx, err := r.read.BeginTx(ctx, r.database.snapshot()) // one state, while a centre goes on writing
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the records: %w", err)
 	}
 	defer tx.Rollback()
-	rows, err := tx.QueryContext(ctx, "SELECT name FROM devices ORDER BY name")
+	return verifyAll(ctx, tx)
+}
+
+func verifyAll(ctx context.Context, tx *sql.Tx) ([]Verdict, error) {
+	names, err := deviceNames(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the devices: %w", err)
-	}
-	defer rows.Close()
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
 	}
 	out := []Verdict{}
 	for _, name := range names {
@@ -64,14 +55,34 @@ func (r *Records) Verify(ctx context.Context) ([]Verdict, error) {
 	return out, nil
 }
 
+func deviceNames(ctx context.Context, tx *sql.Tx) (names []string, err error) {
+	rows, err := tx.QueryContext(ctx, "SELECT name FROM devices ORDER BY name")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
+
 // walk is the verification of one device.
 type walk struct {
 	Verdict
 	holding
 	verifier note.Verifier
 	notes    map[uint64][]byte
-	hashes   *sql.Rows
+	hashes   pages[heldHash]
 	peaks    journal.Peaks
+	graves   pages[heldGrave]
+	grave    heldGrave // the next, where peeked and there are more
+	peeked   bool
+	more     bool
 }
 
 func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
@@ -81,37 +92,41 @@ func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
 	if w.notes, err = readNotes(ctx, tx, w.Device); err != nil {
 		return err
 	}
-	if w.hashes, err = tx.QueryContext(ctx, "SELECT number, hash FROM hashes WHERE device = ? ORDER BY number", w.Device); err != nil {
-		return err
-	}
-	defer w.hashes.Close()
-	entries, err := tx.QueryContext(ctx, "SELECT number, leaf, salt, body FROM entries WHERE device = ? ORDER BY number", w.Device)
-	if err != nil {
-		return err
-	}
-	defer entries.Close()
+	w.hashes, w.graves = hashesOf(ctx, tx, w.Device), gravesOf(ctx, tx, w.Device)
+	entries := entriesOf(ctx, tx, w.Device)
 	i := uint64(0)
-	for ; entries.Next() && w.Fault == nil; i++ {
-		var number uint64
-		var leaf, salt, body []byte
-		if err := entries.Scan(&number, &leaf, &salt, &body); err != nil {
+	for ; w.Fault == nil; i++ {
+		e, more, err := entries.next()
+		if err != nil {
 			return err
 		}
-		if err := w.entry(i, number, leaf, salt, body); err != nil {
+		if !more {
+			break
+		}
+		if err := w.entry(i, e.number, e.leaf, e.salt, e.body); err != nil {
 			return err
 		}
+		w.index(i, e.body, e.document)
 	}
-	if err := errors.Join(entries.Err(), w.hashes.Err()); err != nil {
+	if w.Fault != nil {
+		return nil
+	}
+	if err := w.end(i); err != nil || w.Fault != nil {
 		return err
 	}
-	if w.Fault == nil {
-		w.end(i)
+	// A walk by number sees no second row of a number that ends a page.
+	var rows uint64
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM entries WHERE device = $1", w.Device).Scan(&rows); err != nil {
+		return err
+	}
+	if rows != w.size {
+		w.fault(w.size, "leaf", "there are %d rows for %d entries", rows, w.size)
 	}
 	return nil
 }
 
 func readNotes(ctx context.Context, tx *sql.Tx, device string) (map[uint64][]byte, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT size, note FROM checkpoints WHERE device = ?", device)
+	rows, err := tx.QueryContext(ctx, "SELECT size, note FROM checkpoints WHERE device = $1", device)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +168,9 @@ func (w *walk) entry(i, number uint64, leaf, salt, body []byte) error {
 	if err := w.tree(i, journal.Hash(leaf)); err != nil || w.Fault != nil {
 		return err
 	}
+	if err := w.tombstone(i, leaf, salt == nil && body == nil); err != nil || w.Fault != nil {
+		return err
+	}
 	w.checkpoint(i + 1)
 	return nil
 }
@@ -160,14 +178,11 @@ func (w *walk) entry(i, number uint64, leaf, salt, body []byte) error {
 // tree adds a leaf and compares every hash it completes with the stored one.
 func (w *walk) tree(i uint64, leaf journal.Hash) error {
 	return w.peaks.Add(i, leaf, func(level int, n int64, h journal.Hash) (bool, error) {
-		var number int64
-		var stored []byte
-		if w.hashes.Next() {
-			if err := w.hashes.Scan(&number, &stored); err != nil {
-				return false, err
-			}
+		stored, more, err := w.hashes.next()
+		if err != nil {
+			return false, err
 		}
-		if number != tlog.StoredHashIndex(level, n) || string(stored) != string(h[:]) {
+		if !more || stored.number != tlog.StoredHashIndex(level, n) || string(stored.hash) != string(h[:]) {
 			w.fault(i, "tree", "hash %d of level %d is missing or not the one that follows from the leaves", n, level)
 			return false, nil
 		}
@@ -197,8 +212,11 @@ func (w *walk) checkpoint(size uint64) {
 }
 
 // end checks that nothing is missing at the end, and nothing is left over.
-func (w *walk) end(entries uint64) {
+func (w *walk) end(entries uint64) error {
+	_, more, err := w.hashes.next()
 	switch {
+	case err != nil:
+		return err
 	case entries < w.size:
 		w.fault(entries, "leaf", "the entry is missing: the centre gave a receipt for %d", w.size)
 	case w.peaks.Root() != w.root:
@@ -207,7 +225,8 @@ func (w *walk) end(entries uint64) {
 		w.fault(w.Signed, "checkpoint", "no checkpoint of the device covers it")
 	case len(w.notes) > 0:
 		w.fault(w.size, "checkpoint", "a checkpoint covers more than the %d entries held", w.size)
-	case w.hashes.Next():
+	case more:
 		w.fault(w.size, "tree", "the tree goes on beyond the last of %d entries", w.size)
 	}
+	return nil
 }

@@ -40,6 +40,10 @@ type CheckView struct {
 	Outcome  string       `json:"outcome,omitempty"`
 	Reasons  []string     `json:"reasons,omitempty"`  // codes
 	Document string       `json:"document,omitempty"` // first 8 hex digits of the pseudonym
+
+	About       *uint64  `json:"about,omitempty"`       // the device's entry that this one is about
+	Says        string   `json:"says,omitempty"`        // what it says is right there
+	Corrections []string `json:"corrections,omitempty"` // what later entries say is right here, newest first
 }
 
 // Kinds of entries that no record says.
@@ -79,11 +83,12 @@ const mostChecks = 1000
 
 // Checks are the entries that arrived last, newest first, at most n.
 func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
-	return r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT ?", min(max(n, 0), mostChecks))
+	return r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT $1", min(max(n, 0), mostChecks))
 }
 
-// History are the entries about one document, newest first: the pseudonym is
-// given by 8 to 64 of its first hex digits.
+// History are the entries about one document, newest first, whichever device
+// they are of: the pseudonym that one of them knows it by is given by 8 to 64 of
+// its first hex digits.
 func (r *Records) History(ctx context.Context, digits string) ([]CheckView, error) {
 	if len(digits) < 8 || len(digits) > 64 || strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" {
 		return nil, fmt.Errorf("a document is named by 8 to 64 hex digits of its pseudonym, not by %d characters", len(digits))
@@ -93,7 +98,9 @@ func (r *Records) History(ctx context.Context, digits string) ([]CheckView, erro
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	return r.checks(ctx, "SELECT device, number, received, body FROM entries WHERE document BETWEEN ? AND ? ORDER BY sequence DESC LIMIT ?", from, to, mostChecks)
+	return r.checks(ctx, `SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2
+		OR document IN (SELECT other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash WHERE one.pseudonym BETWEEN $1 AND $2)
+		ORDER BY sequence DESC LIMIT $3`, from, to, mostChecks)
 }
 
 func (r *Records) checks(ctx context.Context, query string, args ...any) ([]CheckView, error) {
@@ -110,7 +117,25 @@ func (r *Records) checks(ctx context.Context, query string, args ...any) ([]Chec
 		}
 		out = append(out, c)
 	}
+	correct(out)
 	return out, rows.Err()
+}
+
+// correct puts what corrections say beside what they correct, which is older
+// and so in the same answer, or beyond its end.
+func correct(checks []CheckView) {
+	type entry struct {
+		device string
+		index  uint64
+	}
+	says := map[entry][]string{}
+	for i, c := range checks { // newest first
+		checks[i].Corrections = says[entry{c.Device, c.Index}]
+		if c.Says != "" && c.About != nil {
+			at := entry{c.Device, *c.About}
+			says[at] = append(says[at], c.Says)
+		}
+	}
 }
 
 func scanCheck(rows *sql.Rows) (CheckView, error) {
@@ -131,6 +156,12 @@ func scanCheck(rows *sql.Rows) (CheckView, error) {
 	c.Kind, c.Time, c.Site, c.Outcome = string(r.Kind), r.Started, r.Site, string(r.Decision.Outcome)
 	for _, reason := range r.Decision.Reasons {
 		c.Reasons = append(c.Reasons, reason.String())
+	}
+	switch {
+	case r.Officer != nil:
+		c.About = &r.Officer.Index
+	case r.Correction != nil:
+		c.About, c.Says = &r.Correction.Index, r.Correction.Says
 	}
 	if p := r.Document.Pseudonym; p != (limen.Pseudonym{}) {
 		c.Document = hex.EncodeToString(p[:4])

@@ -3,6 +3,8 @@ package history
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,20 +24,103 @@ func (k key) PublicKey() []byte                   { return k.Public().(ed25519.P
 // day is when these records are made.
 var day = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
-func open(t *testing.T) *History {
-	t.Helper()
-	j, err := journal.Open(t.TempDir(), journal.Options{Key: make([]byte, 32), Name: "gate-1", Signer: key{ed25519.NewKeyFromSeed(make([]byte, 32))}, Now: func() time.Time { return day }})
-	if err != nil {
-		t.Fatal(err)
+// fleet is a pseudonymizer with fleet keys of these names.
+type fleet []string
+
+func (f fleet) keyed(parts ...[]byte) (out []limen.Trace) {
+	for _, key := range f {
+		mac := hmac.New(sha256.New, []byte(key))
+		for _, p := range parts {
+			mac.Write(p)
+			mac.Write([]byte{0})
+		}
+		out = append(out, limen.Trace{Key: [4]byte([]byte(key + "....")), Hash: [32]byte(mac.Sum(nil))})
 	}
-	h := New(j)
+	return out
+}
+
+func (f fleet) Traces(issuer, number string) []limen.Trace {
+	return f.keyed([]byte(issuer), []byte(number))
+}
+
+func (f fleet) Marks(what string, p limen.Pseudonym, value []byte) (out []limen.Mark) {
+	for _, t := range f.keyed([]byte(what), p[:], value) {
+		out = append(out, append(limen.Mark(t.Key[:]), t.Hash[:16]...))
+	}
+	return out
+}
+
+// site is a history on disk that can be opened anew.
+type site struct {
+	t     *testing.T
+	dir   string
+	keys  fleet
+	now   time.Time
+	plain bool          // the store lies in the clear
+	sent  func() uint64 // what the centre may hold
+	*History
+}
+
+func (s *site) open() {
+	s.t.Helper()
+	o := journal.Options{Key: make([]byte, 32), Name: "limen/gate-1", Signer: signer, Now: func() time.Time { return s.now }, Reserve: 1 << 20}
+	if s.plain {
+		o.Key, o.Clear = nil, true
+	}
+	j, err := journal.Open(s.dir, o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.History = New(j, Options{Pseudonyms: s.keys, Signer: signer, Site: "utopia-airport", Device: "gate-1", Sent: s.sent, Now: func() time.Time { return s.now }})
+}
+
+func (s *site) reopen() {
+	s.t.Helper()
+	if err := s.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.open()
+}
+
+// see records an inspection of a document as the line does.
+func (s *site) see(number, id string) limen.Receipt {
+	s.t.Helper()
+	about, err := s.Subject(s.t.Context(), s.keys.Traces("UTO", number))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r := record(id, about.Pseudonym, limen.KindInspection)
+	r.Started, r.Ended = limen.MomentOf(s.now), limen.MomentOf(s.now)
+	receipt, err := s.Append(s.t.Context(), r, about)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return receipt
+}
+
+func (s *site) verified(erased uint64) {
+	s.t.Helper()
+	if v, err := s.Verify(s.t.Context()); err != nil || v.Fault != nil || v.Erased != erased {
+		s.t.Errorf("Verify: got fault %v, %d erased, %v; want %d erased", v.Fault, v.Erased, err, erased)
+	}
+}
+
+var signer = key{ed25519.NewKeyFromSeed(make([]byte, 32))}
+
+func newSite(t *testing.T) *site {
+	s := &site{t: t, dir: t.TempDir(), keys: fleet{"k1"}, now: day}
+	s.open()
 	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return h
+	return s
 }
+
+func open(t *testing.T) *History { return newSite(t).History }
+
+var officer = Asker{"4711", "request 12"}
 
 func record(id string, p limen.Pseudonym, kind limen.RecordKind) limen.Record {
 	return limen.Record{Version: limen.RecordVersion, Kind: kind, ID: id, Site: "utopia-airport", Device: "gate-1",
@@ -47,19 +132,19 @@ func TestEarlierFindsTheDocumentsInspections(t *testing.T) {
 	mine, other := limen.Pseudonym{1}, limen.Pseudonym{2}
 	for i, r := range []limen.Record{record("a", mine, limen.KindInspection), record("b", other, limen.KindInspection),
 		record("c", mine, limen.KindOfficer), record("d", mine, limen.KindInspection), record("e", limen.Pseudonym{}, limen.KindInspection)} {
-		receipt, err := h.Append(ctx, r)
+		receipt, err := h.Append(ctx, r, limen.Subject{})
 		if err != nil || receipt.Index != uint64(i) {
 			t.Fatalf("record %d: got index %d, %v", i, receipt.Index, err)
 		}
 	}
-	got, err := h.Earlier(ctx, mine, day.Add(-time.Hour))
+	got, err := h.Earlier(ctx, limen.Subject{Pseudonym: mine}, day.Add(-time.Hour))
 	if err != nil || len(got) != 2 || got[0].Site != "utopia-airport" || got[0].Outcome != limen.Admit || !got[0].At.Equal(day) {
 		t.Errorf("got %+v, %v; want the two inspections of the document", got, err)
 	}
-	if got, err := h.Earlier(ctx, mine, day.Add(time.Hour)); err != nil || len(got) != 0 {
+	if got, err := h.Earlier(ctx, limen.Subject{Pseudonym: mine}, day.Add(time.Hour)); err != nil || len(got) != 0 {
 		t.Errorf("since later: got %+v, %v; want none", got, err)
 	}
-	if got, err := h.Earlier(ctx, limen.Pseudonym{}, day.Add(-time.Hour)); err != nil || len(got) != 0 {
+	if got, err := h.Earlier(ctx, limen.Subject{}, day.Add(-time.Hour)); err != nil || len(got) != 0 {
 		t.Errorf("unread documents: got %+v, %v; want none, since they are not one document", got, err)
 	}
 }
@@ -68,7 +153,7 @@ func TestEarlierFindsTheDocumentsInspections(t *testing.T) {
 func TestSocketAnswersAsTheStore(t *testing.T) {
 	h := open(t)
 	for _, id := range []string{"a", "b", "c"} {
-		if _, err := h.Append(context.Background(), record(id, limen.Pseudonym{1}, limen.KindInspection)); err != nil {
+		if _, err := h.Append(context.Background(), record(id, limen.Pseudonym{1}, limen.KindInspection), limen.Subject{}); err != nil {
 			t.Fatal(err)
 		}
 	}

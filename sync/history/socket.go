@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,14 +15,19 @@ import (
 	"strconv"
 	"time"
 
-	"limen/sync/journal"
+	"limen"
 )
 
 // Questions is what can be asked of a history, of the store itself or of the
 // appliance that has it open.
 type Questions interface {
 	Show(last int64, n int) ([]Shown, error)
-	Verify(ctx context.Context) (journal.Verdict, error)
+	Verify(ctx context.Context) (Verdict, error)
+	Find(ctx context.Context, d Document, by Asker) (Found, error)
+	Export(ctx context.Context, d Document, by Asker) (Exported, error)
+	Erase(ctx context.Context, s Selection, by Asker) (Erased, error)
+	Correct(ctx context.Context, index uint64, says string, by Asker) (limen.Receipt, error)
+	Learn(ctx context.Context, delta []byte) (Region, error)
 	Close() error
 }
 
@@ -67,6 +73,13 @@ func (h *History) Serve(ctx context.Context, path string) error {
 		v, err := h.Verify(r.Context())
 		reply(w, v, err)
 	})
+	mux.HandleFunc("POST /find", answering(func(ctx context.Context, q request) (Found, error) { return h.Find(ctx, q.Document, q.By) }))
+	mux.HandleFunc("POST /export", answering(func(ctx context.Context, q request) (Exported, error) { return h.Export(ctx, q.Document, q.By) }))
+	mux.HandleFunc("POST /erase", answering(func(ctx context.Context, q request) (Erased, error) { return h.Erase(ctx, q.Erase, q.By) }))
+	mux.HandleFunc("POST /correct", answering(func(ctx context.Context, q request) (limen.Receipt, error) {
+		return h.Correct(ctx, q.Index, q.Says, q.By)
+	}))
+	mux.HandleFunc("POST /learn", answering(func(ctx context.Context, q request) (Region, error) { return h.Learn(ctx, q.Delta) }))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stopped := make(chan error, 1)
 	go func() {
@@ -79,6 +92,34 @@ func (h *History) Serve(ctx context.Context, path string) error {
 		return fmt.Errorf("stopped answering questions about the history: %w", err)
 	}
 	return <-stopped
+}
+
+// request is a question in full. It holds what a document says and so travels
+// as a body, which nothing logs.
+type request struct {
+	Document Document  `json:"document,omitzero"`
+	Erase    Selection `json:"erase,omitzero"`
+	Index    uint64    `json:"index,omitempty"`
+	Says     string    `json:"says,omitempty"`
+	Delta    []byte    `json:"delta,omitempty"`
+	By       Asker     `json:"by,omitzero"`
+}
+
+// maxRequest bounds a question.
+const maxRequest = 2 << 20
+
+func answering[T any](answer func(context.Context, request) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var q request
+		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&q); err != nil {
+			reply(w, nil, errors.New("this is no question: use limen of the same version as the appliance"))
+			return
+		}
+		v, err := answer(r.Context(), q)
+		reply(w, v, err)
+	}
 }
 
 func reply(w http.ResponseWriter, v any, err error) {
@@ -116,8 +157,33 @@ func (c *Client) Show(last int64, n int) (out []Shown, err error) {
 }
 
 // Verify is History.Verify.
-func (c *Client) Verify(ctx context.Context) (v journal.Verdict, err error) {
+func (c *Client) Verify(ctx context.Context) (v Verdict, err error) {
 	return v, c.ask(ctx, "verify", nil, &v)
+}
+
+// Find is History.Find.
+func (c *Client) Find(ctx context.Context, d Document, by Asker) (f Found, err error) {
+	return f, c.post(ctx, "find", request{Document: d, By: by}, &f)
+}
+
+// Export is History.Export.
+func (c *Client) Export(ctx context.Context, d Document, by Asker) (e Exported, err error) {
+	return e, c.post(ctx, "export", request{Document: d, By: by}, &e)
+}
+
+// Erase is History.Erase.
+func (c *Client) Erase(ctx context.Context, s Selection, by Asker) (e Erased, err error) {
+	return e, c.post(ctx, "erase", request{Erase: s, By: by}, &e)
+}
+
+// Correct is History.Correct.
+func (c *Client) Correct(ctx context.Context, index uint64, says string, by Asker) (r limen.Receipt, err error) {
+	return r, c.post(ctx, "correct", request{Index: index, Says: says, By: by}, &r)
+}
+
+// Learn is History.Learn.
+func (c *Client) Learn(ctx context.Context, delta []byte) (r Region, err error) {
+	return r, c.post(ctx, "learn", request{Delta: delta}, &r)
 }
 
 // Close gives up the connection.
@@ -131,6 +197,22 @@ func (c *Client) ask(ctx context.Context, what string, q url.Values, into any) e
 	if err != nil {
 		return err
 	}
+	return c.do(request, into)
+}
+
+func (c *Client) post(ctx context.Context, what string, q request, into any) error {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://appliance/"+what, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return c.do(request, into)
+}
+
+func (c *Client) do(request *http.Request, into any) error {
 	response, err := c.http.Do(request)
 	if err != nil {
 		return err

@@ -18,34 +18,36 @@ const (
 	maxGroupBytes = 256 << 10
 )
 
+// Draft is an entry to be: its body, the index keys it is found by, and what
+// is stored beside the log with it, in the same instant.
+type Draft struct {
+	Body   []byte
+	Keys   [][]byte
+	Beside []Pair
+}
+
 type pending struct {
-	ctx     context.Context
-	body    []byte
-	keys    [][]byte
+	ctx context.Context
+	Draft
 	receipt Receipt
 	err     error
 	done    chan struct{}
 }
 
-// Append stores body, to be found by each of the index keys. When it returns
+// Append stores body, to be found by each of the index keys; see AppendDraft.
+func (j *Journal) Append(ctx context.Context, body []byte, index ...[]byte) (Receipt, error) {
+	return j.AppendDraft(ctx, Draft{Body: body, Keys: index})
+}
+
+// AppendDraft stores an entry. When it returns
 // without error the entry is on disk and a leaf of the tree. When ctx ends
 // first the entry may or may not be stored. A full disk is ErrFull: nothing
 // was stored, and a later Append may succeed.
-func (j *Journal) Append(ctx context.Context, body []byte, index ...[]byte) (Receipt, error) {
-	switch {
-	case len(body) == 0:
-		return Receipt{}, errors.New("an entry needs a body")
-	case len(body) > MaxBody:
-		return Receipt{}, fmt.Errorf("a body of %d bytes is over the journal's limit of %d", len(body), MaxBody)
-	case len(index) > MaxKeys:
-		return Receipt{}, fmt.Errorf("%d index keys are over the journal's limit of %d", len(index), MaxKeys)
+func (j *Journal) AppendDraft(ctx context.Context, d Draft) (Receipt, error) {
+	if err := d.check(); err != nil {
+		return Receipt{}, err
 	}
-	for _, k := range index {
-		if len(k) == 0 || len(k) > MaxIndexKey {
-			return Receipt{}, fmt.Errorf("an index key of %d bytes; it has 1 to %d", len(k), MaxIndexKey)
-		}
-	}
-	p := &pending{ctx: ctx, body: body, keys: index, done: make(chan struct{})}
+	p := &pending{ctx: ctx, Draft: d, done: make(chan struct{})}
 	select {
 	case <-j.quit:
 		return Receipt{}, ErrClosed
@@ -73,6 +75,23 @@ func (j *Journal) Append(ctx context.Context, body []byte, index ...[]byte) (Rec
 	}
 }
 
+func (d Draft) check() error {
+	switch {
+	case len(d.Body) == 0:
+		return errors.New("an entry needs a body")
+	case len(d.Body) > MaxBody:
+		return fmt.Errorf("a body of %d bytes is over the journal's limit of %d", len(d.Body), MaxBody)
+	case len(d.Keys) > MaxKeys:
+		return fmt.Errorf("%d index keys are over the journal's limit of %d", len(d.Keys), MaxKeys)
+	}
+	for _, k := range d.Keys {
+		if len(k) == 0 || len(k) > MaxIndexKey {
+			return fmt.Errorf("an index key of %d bytes; it has 1 to %d", len(k), MaxIndexKey)
+		}
+	}
+	return checkPairs(d.Beside)
+}
+
 // commitLoop is the journal's one writer.
 func (j *Journal) commitLoop() {
 	defer close(j.done)
@@ -89,12 +108,12 @@ func (j *Journal) commitLoop() {
 				return
 			}
 		}
-		bytes := len(group[0].body)
+		bytes := len(group[0].Body)
 	gather:
 		for len(group) < maxGroup {
 			select {
 			case p := <-j.queue:
-				if bytes += len(p.body); bytes > maxGroupBytes {
+				if bytes += len(p.Body); bytes > maxGroupBytes {
 					held = p
 					break gather
 				}
@@ -139,24 +158,30 @@ func (j *Journal) commit(group []*pending) error {
 	if err := j.room(j.opts.Reserve); err != nil {
 		return err
 	}
-	txn := j.db.NewTransaction(true)
-	defer txn.Discard()
+	j.write.Lock()
+	defer j.write.Unlock()
 	before, now := size, j.opts.Now().UTC()
-	for _, p := range group {
-		if err := put(txn, size, now, p); err != nil {
-			return fmt.Errorf("cannot append entry %d: %w", size, err)
+	var root Hash
+	err := j.update(func(txn *badger.Txn) (err error) {
+		for _, p := range group {
+			if err := put(txn, size, now, p.Draft); err != nil {
+				return &unchanged{fmt.Errorf("cannot append entry %d: %w", size, err)}
+			}
+			p.receipt.Index = size
+			size++
 		}
-		p.receipt.Index = size
-		size++
+		if root, err = tlog.TreeHash(int64(size), hashReader(txn)); err != nil {
+			return &unchanged{corrupt(j.dir, "its tree cannot be read", err)}
+		}
+		if err := j.putHead(txn, before, size, root); err != nil {
+			return &unchanged{fmt.Errorf("cannot append entry %d: %w", before, err)}
+		}
+		return nil
+	})
+	if u, ok := errors.AsType[*unchanged](err); ok {
+		return u.error
 	}
-	root, err := tlog.TreeHash(int64(size), hashReader(txn))
 	if err != nil {
-		return corrupt(j.dir, "its tree cannot be read", err)
-	}
-	if err := j.putHead(txn, before, size, root); err != nil {
-		return fmt.Errorf("cannot append entry %d: %w", before, err)
-	}
-	if err := txn.Commit(); err != nil {
 		// After a write that failed half-way nobody knows what the disk holds
 		// until it is read again.
 		err = fmt.Errorf("cannot store entry %d in %s; close and open the journal to go on: %w", before, j.dir, err)
@@ -176,22 +201,28 @@ func (j *Journal) commit(group []*pending) error {
 	return nil
 }
 
+// unchanged is an error before anything was written.
+type unchanged struct{ error }
+
 // put writes one entry and the hashes its leaf completes.
-func put(txn *badger.Txn, i uint64, now time.Time, p *pending) error {
+func put(txn *badger.Txn, i uint64, now time.Time, d Draft) error {
 	salt := newSalt()
-	leaf := Commitment(salt, p.body)
+	leaf := Commitment(salt, d.Body)
 	hashes, err := tlog.StoredHashes(int64(i), leaf[:], hashReader(txn))
 	if err != nil {
 		return err
 	}
 	type pair struct{ key, value []byte }
-	pairs := []pair{{leafKey(i), leaf[:]}, {bodyKey(i), p.body}, {saltKey(i), salt}, {metaKey(i), formatMeta(now, p.keys)}}
+	pairs := []pair{{leafKey(i), leaf[:]}, {bodyKey(i), d.Body}, {saltKey(i), salt}, {metaKey(i), formatMeta(now, d.Keys)}}
 	first := tlog.StoredHashIndex(0, int64(i))
 	for k := range hashes {
 		pairs = append(pairs, pair{hashKey(first + int64(k)), hashes[k][:]})
 	}
-	for _, key := range p.keys {
+	for _, key := range d.Keys {
 		pairs = append(pairs, pair{indexKey(key, now, i), nil})
+	}
+	for _, b := range d.Beside {
+		pairs = append(pairs, pair{besideKey(b.nameAt(i)), b.Value})
 	}
 	for _, kv := range pairs {
 		if err := txn.Set(kv.key, kv.value); err != nil {

@@ -152,7 +152,9 @@ func (j *Journal) CheckpointAt(ctx context.Context, size uint64) (signed []byte,
 	if err := j.room(j.opts.Reserve); err != nil {
 		return nil, err
 	}
-	if err := j.db.Update(func(txn *badger.Txn) error { return txn.Set(checkpointKey(size), signed) }); err != nil {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if err := j.update(func(txn *badger.Txn) error { return txn.Set(checkpointKey(size), signed) }); err != nil {
 		return nil, fmt.Errorf("cannot store the checkpoint of size %d: %w", size, err)
 	}
 	return signed, nil

@@ -32,7 +32,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatalf("append to a full disk: got %v, want ErrFull", err)
 	}
 	t.Logf("a full disk says: %v", err)
-	if v, err := j.Verify(bg, nil); err != nil || v.Fault != nil || v.Size != 20 {
+	if v, err := j.Verify(bg, Check{}); err != nil || v.Fault != nil || v.Size != 20 {
 		t.Errorf("while full: got %+v, %v", v, err)
 	}
 	if err := j.Close(); err != nil {
@@ -55,7 +55,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	appendN(t, j, 5) // the same open journal goes on by itself
-	if v, err := j.Verify(bg, nil); err != nil || v.Fault != nil || v.Size != 30 || v.Signed != 30 {
+	if v, err := j.Verify(bg, Check{}); err != nil || v.Fault != nil || v.Size != 30 || v.Signed != 30 {
 		t.Errorf("after space came back: got %+v, %v; want 30 entries", v, err)
 	}
 }
@@ -105,7 +105,7 @@ func TestNoRoomIsRefusedUnharmed(t *testing.T) {
 	}
 	free = 1 << 40
 	appendN(t, j, 1)
-	if v, err := j.Verify(bg, nil); err != nil || v.Fault != nil || v.Size != 4 {
+	if v, err := j.Verify(bg, Check{}); err != nil || v.Fault != nil || v.Size != 4 {
 		t.Errorf("Verify: got %+v, %v", v, err)
 	}
 }

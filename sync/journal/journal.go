@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -59,7 +60,8 @@ type Signer interface {
 
 // Options say whose journal it is.
 type Options struct {
-	Key    []byte           // 32 bytes: encryption at rest
+	Key    []byte           // 32 bytes: encryption at rest; none with Clear
+	Clear  bool             // the store lies in the clear, as where the whole disk is encrypted
 	Name   string           // origin: first line of every checkpoint and name of the signing key
 	Signer Signer           // the device's key
 	Now    func() time.Time // stamps entries; time.Now when nil
@@ -106,6 +108,9 @@ type Journal struct {
 	done  chan struct{} // closed when the committer has ended
 
 	closing sync.Once
+	erasing sync.Mutex    // held during an erasure
+	write   sync.Mutex    // held by whoever writes to the store
+	version atomic.Uint64 // of the last write
 	mu      sync.Mutex
 	size    uint64
 	root    Hash
@@ -117,7 +122,7 @@ type Journal struct {
 // when another process has it open, ErrWrongKey, ErrFull and ErrCorrupt; each
 // names dir and what to do.
 func Open(dir string, opts Options) (*Journal, error) {
-	if len(opts.Key) != 32 {
+	if len(opts.Key) != 32 && !(opts.Clear && len(opts.Key) == 0) {
 		return nil, fmt.Errorf("the journal's key has %d bytes; it needs 32", len(opts.Key))
 	}
 	if opts.Signer == nil {
@@ -146,7 +151,7 @@ func Open(dir string, opts Options) (*Journal, error) {
 	if j.db, err = openStore(dir, opts); err != nil {
 		return nil, err
 	}
-	if err := j.load(); err != nil {
+	if err := errors.Join(j.load(), j.resume()); err != nil {
 		return nil, errors.Join(err, j.db.Close())
 	}
 	go j.commitLoop()
@@ -155,7 +160,9 @@ func Open(dir string, opts Options) (*Journal, error) {
 
 // load reads where the log stands.
 func (j *Journal) load() error {
-	err := j.db.View(func(txn *badger.Txn) error {
+	j.version.Store(max(j.db.MaxVersion(), tombVersion))
+	j.db.SetDiscardTs(j.version.Load())
+	err := j.view(func(txn *badger.Txn) error {
 		origin, err := get(txn, keyOrigin)
 		switch {
 		case errors.Is(err, badger.ErrKeyNotFound):
@@ -183,12 +190,14 @@ func (j *Journal) load() error {
 	return err
 }
 
-// Close waits for what is being appended and closes the store.
+// Close waits for what is being appended or erased and closes the store.
 func (j *Journal) Close() error {
 	var err error
 	j.closing.Do(func() {
 		close(j.quit)
 		<-j.done
+		j.erasing.Lock() // an erasure under way is finished: the store is not closed under it
+		defer j.erasing.Unlock()
 		if err = j.db.Close(); err != nil {
 			err = fmt.Errorf("cannot close the journal in %s: %w", j.dir, err)
 		}

@@ -112,7 +112,7 @@ func TestAppendAndRead(t *testing.T) {
 	if _, err := j.Entry(10); !errors.Is(err, ErrNoEntry) {
 		t.Errorf("entry 10 of 10: got %v, want ErrNoEntry", err)
 	}
-	v, err := j.Verify(t.Context(), nil)
+	v, err := j.Verify(t.Context(), Check{})
 	if err != nil || v.Fault != nil || v.Size != 10 || v.Signed != 10 || v.Root != receipts[9].Root {
 		t.Errorf("Verify: got %+v, %v", v, err)
 	}
@@ -215,7 +215,7 @@ func TestEraseKeepsProofs(t *testing.T) {
 			t.Errorf("Find still yields erased entry %d", e.Index)
 		}
 	}
-	v, err := j.Verify(t.Context(), nil)
+	v, err := j.Verify(t.Context(), Check{})
 	if err != nil || v.Fault != nil || v.Erased != 2 || v.Root != root {
 		t.Errorf("Verify after erasing: got %+v, %v; want root %v and 2 erased", v, err, root)
 	}
@@ -251,7 +251,7 @@ func TestConcurrentAppendsShareCommits(t *testing.T) {
 			t.Errorf("entry %d: got %q, %v; want %q", i, e.Body, err, body)
 		}
 	}
-	if v, err := j.Verify(t.Context(), nil); err != nil || v.Fault != nil || v.Size != workers*each {
+	if v, err := j.Verify(t.Context(), Check{}); err != nil || v.Fault != nil || v.Size != workers*each {
 		t.Errorf("Verify: got %+v, %v", v, err)
 	}
 }
@@ -284,7 +284,7 @@ func TestCheckpoints(t *testing.T) {
 	appendN(t, j, 5)
 	signer.away = true
 	receipts := appendN(t, j, 2)
-	if v, err := j.Verify(t.Context(), nil); err != nil || v.Fault != nil || v.Signed != 5 {
+	if v, err := j.Verify(t.Context(), Check{}); err != nil || v.Fault != nil || v.Signed != 5 {
 		t.Errorf("with the key away: got %+v, %v; want 5 signed", v, err)
 	}
 	if _, err := j.Checkpoint(t.Context()); err == nil {
@@ -300,7 +300,7 @@ func TestCheckpoints(t *testing.T) {
 	if err != nil || c != want {
 		t.Errorf("checkpoint: got %+v, %v; want %+v", c, err, want)
 	}
-	if v, _ := j.Verify(t.Context(), nil); v.Signed != 7 {
+	if v, _ := j.Verify(t.Context(), Check{}); v.Signed != 7 {
 		t.Errorf("after Checkpoint: got %d signed, want 7", v.Signed)
 	}
 	other, err := Verifier("limen/gate-1", newSigner("another").PublicKey())

@@ -82,7 +82,7 @@ func TestKillAndReopen(t *testing.T) {
 			t.Errorf("acknowledged entry %d: got %q, %v; want %q", index, e.Body, err, body)
 		}
 	}
-	v, err := j.Verify(t.Context(), nil)
+	v, err := j.Verify(t.Context(), Check{})
 	if err != nil || v.Fault != nil || v.Signed != v.Size {
 		t.Errorf("Verify after kills: got %+v, %v", v, err)
 	}

@@ -12,11 +12,40 @@ import (
 
 // view reads one state of the store.
 func (j *Journal) view(f func(*badger.Txn) error) error {
-	err := j.db.View(f)
+	if j.db.IsClosed() {
+		return ErrClosed
+	}
+	txn := j.db.NewTransactionAt(j.version.Load(), false)
+	defer txn.Discard()
+	err := f(txn)
 	if errors.Is(err, badger.ErrDBClosed) {
 		return ErrClosed
 	}
 	return err
+}
+
+// update makes one durable change of the store. The caller holds j.write.
+func (j *Journal) update(f func(*badger.Txn) error) error {
+	return j.updateAt(j.version.Load()+1, f)
+}
+
+func (j *Journal) updateAt(version uint64, f func(*badger.Txn) error) error {
+	if j.db.IsClosed() {
+		return ErrClosed
+	}
+	txn := j.db.NewTransactionAt(j.version.Load(), true)
+	defer txn.Discard()
+	if err := f(txn); err != nil {
+		return err
+	}
+	if err := txn.CommitAt(version, nil); err != nil {
+		return err
+	}
+	if version > j.version.Load() {
+		j.version.Store(version)
+		j.db.SetDiscardTs(version)
+	}
+	return nil
 }
 
 // Entry reads entry i; ErrNoEntry when the journal is shorter.
@@ -34,7 +63,19 @@ func (j *Journal) Entry(i uint64) (e Entry, err error) {
 	return e, nil
 }
 
+// readEntry reads an entry. One that is erased meanwhile is an erased one: its
+// tombstone is there before anything else goes.
 func readEntry(txn *badger.Txn, i uint64) (Entry, error) {
+	e, err := readParts(txn, i)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		if _, terr := txn.Get(tombKey(i)); terr == nil {
+			return Entry{Index: i, Leaf: e.Leaf, Erased: true}, nil
+		}
+	}
+	return e, err
+}
+
+func readParts(txn *badger.Txn, i uint64) (Entry, error) {
 	e := Entry{Index: i}
 	var err error
 	if e.Leaf, err = getHash(txn, leafKey(i)); err != nil {
@@ -66,6 +107,21 @@ func readEntry(txn *badger.Txn, i uint64) (Entry, error) {
 // Find yields the entries appended under key since a time, newest first. It
 // ends after the first error.
 func (j *Journal) Find(key []byte, since time.Time) iter.Seq2[Entry, error] {
+	return j.find(key, since, readEntry)
+}
+
+// FindBodies is Find for who needs index and body alone: it reads a fifth as much.
+func (j *Journal) FindBodies(key []byte, since time.Time) iter.Seq2[Entry, error] {
+	return j.find(key, since, func(txn *badger.Txn, i uint64) (Entry, error) {
+		body, err := get(txn, bodyKey(i))
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return readEntry(txn, i) // erased meanwhile, or damaged: it says
+		}
+		return Entry{Index: i, Body: body}, err
+	})
+}
+
+func (j *Journal) find(key []byte, since time.Time, read func(*badger.Txn, uint64) (Entry, error)) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if since.Before(time.UnixMilli(0)) {
 			since = time.UnixMilli(0) // the zero time would not sort first
@@ -84,7 +140,7 @@ func (j *Journal) Find(key []byte, since time.Time) iter.Seq2[Entry, error] {
 					return nil
 				}
 				i, _ := parseUint64(k[len(k)-8:])
-				e, err := readEntry(txn, i)
+				e, err := read(txn, i)
 				if err != nil {
 					return fmt.Errorf("cannot read entry %d: %w", i, err)
 				}

@@ -24,8 +24,14 @@ import (
 //	s index        salt             ├ erasable
 //	e index        time, index keys │
 //	i len key time index            ┘ nothing: found by key, newest last
-//	t index        tombstone of an erased entry: nothing
+//	t index        tombstone of an erased entry: a signed note
 //	p size         signed checkpoint
+//	c size         signed checkpoint with cosignatures
+//	n name         what lies beside the log, erasable
+//	x number       what is being erased
+//
+// Every write has a version, and those of one transaction share it. Tombstones
+// all have version 1, so that it does not tell which came together.
 var (
 	keyOrigin = []byte("mo")
 	keySize   = []byte("ms")
@@ -40,6 +46,7 @@ func bodyKey(i uint64) []byte       { return numbered('b', i) }
 func saltKey(i uint64) []byte       { return numbered('s', i) }
 func metaKey(i uint64) []byte       { return numbered('e', i) }
 func tombKey(i uint64) []byte       { return numbered('t', i) }
+func besideKey(name []byte) []byte  { return append([]byte{'n'}, name...) }
 func hashKey(i int64) []byte        { return numbered('h', uint64(i)) }
 func checkpointKey(n uint64) []byte { return numbered('p', n) }
 
@@ -126,10 +133,11 @@ func hashReader(txn *badger.Txn) tlog.HashReader {
 func storeOptions(dir string, key []byte, log *slog.Logger) badger.Options {
 	o := badger.DefaultOptions(dir).
 		WithSyncWrites(true).
-		WithEncryptionKey(key).
+		WithEncryptionKey(key). // none: in the clear
 		WithMemTableSize(4 << 20).WithNumMemtables(2).
 		WithValueThreshold(256 << 10).WithValueLogFileSize(1 << 20).
-		WithBlockCacheSize(8 << 20).WithIndexCacheSize(4 << 20).
+		WithBlockCacheSize(8 << 20).
+		WithIndexCacheSize(64 << 20). // filled as the store grows; a lookup decrypts what is not in it
 		WithNumCompactors(2).WithNumGoroutines(1).
 		WithCompression(options.None). // ciphertext of CBOR; the blocks are encrypted
 		WithChecksumVerificationMode(options.OnBlockRead).
@@ -148,7 +156,7 @@ func openStore(dir string, opts Options) (db *badger.DB, err error) {
 			db, err = nil, corrupt(dir, "its store cannot be opened", fmt.Errorf("%v", r))
 		}
 	}()
-	db, err = badger.Open(storeOptions(dir, opts.Key, opts.Log))
+	db, err = badger.OpenManaged(storeOptions(dir, opts.Key, opts.Log)) // managed: versions are ours
 	switch {
 	case err == nil:
 		return db, nil

@@ -8,6 +8,7 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
@@ -27,12 +29,24 @@ import (
 // history this journal does not have.
 var ErrRewritten = errors.New("the centre's receipt speaks of another history than the journal's: the journal was cut, changed or replaced; have the device examined and enrol it under a new name")
 
+// Beside is what travels with entries and is in no leaf.
+type Beside interface {
+	// Mappings lead to the pseudonyms an entry is about.
+	Mappings(e journal.Entry) ([]wire.Mapping, error)
+	// Gone names up to limit entries that are erased and that the centre may
+	// hold, in random order, each with the name by which it is told.
+	Gone(limit int) (names [][]byte, entries []uint64, err error)
+	// Told takes them off that list.
+	Told(ctx context.Context, names [][]byte) error
+}
+
 // Options say whose outbox it is.
 type Options struct {
 	Journal *journal.Journal // its name is wire.Origin(Device)
 	Device  string
 	Centre  note.Verifier // the centre's receipt key
 	Path    string        // file of the last receipt
+	Beside  Beside        // may be nil: nothing travels but entries
 	Log     *slog.Logger  // may be nil
 }
 
@@ -43,6 +57,21 @@ type Outbox struct {
 	mu     sync.Mutex
 	held   uint64 // entries the centre gave a receipt for
 	cursor uint64 // where Next begins; behind held when the centre lost something
+	told   told
+}
+
+// told are the tombstones of the batch made last, and how long the journal was.
+type told struct {
+	names, tombstones [][]byte
+	size              uint64
+}
+
+// carried tells whether the last batch had these tombstones already. A centre
+// that does not take them gets them again with the next entry, not at once.
+func (o *Outbox) carried(size uint64, t told) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.told.size == size && slices.EqualFunc(o.told.names, t.names, bytes.Equal)
 }
 
 // Open reads the last receipt. A file that holds no valid one counts as none:
@@ -107,13 +136,20 @@ func (o *Outbox) Next(ctx context.Context, limit int) (wire.Batch, error) {
 	from := o.cursor
 	o.mu.Unlock()
 	j := o.opts.Journal
+	graves, err := o.tombstones(from)
+	if err != nil {
+		return wire.Batch{}, err
+	}
+	if size := j.Size(); len(graves.names) > 0 && from == size && !o.carried(size, graves) {
+		from-- // nothing new waits, and so the last entry carries them
+	}
 	if err := j.Wait(ctx, from); err != nil {
 		return wire.Batch{}, err
 	}
-	b := wire.Batch{Device: o.opts.Device, First: from}
+	graves.size = j.Size()
+	b := wire.Batch{Tombstones: graves.tombstones, Device: o.opts.Device, First: from}
 	limit = min(max(limit, 1), wire.MaxEntries)
 	bytes := 0
-	var erased []uint64
 	for i := from; i < j.Size() && len(b.Entries) < limit; i++ {
 		e, err := j.Entry(i)
 		if err != nil {
@@ -122,19 +158,104 @@ func (o *Outbox) Next(ctx context.Context, limit int) (wire.Batch, error) {
 		if bytes += len(e.Body); bytes > wire.MaxBatchBytes && len(b.Entries) > 0 {
 			break
 		}
+		if e.Erased {
+			if len(b.Tombstones) == wire.MaxTombstones {
+				break
+			}
+			signed, err := j.Tombstone(i)
+			if err != nil {
+				return b, err
+			}
+			if !slices.ContainsFunc(b.Tombstones, func(t []byte) bool { return string(t) == string(signed) }) {
+				b.Tombstones = append(b.Tombstones, signed)
+			}
+		}
 		b.Entries = append(b.Entries, wire.Entry{Leaf: e.Leaf[:], Salt: e.Salt, Body: e.Body})
 		if e.Erased {
-			erased = append(erased, i)
+			continue
+		}
+		if err := o.addMappings(&b, e); err != nil {
+			return b, err
 		}
 	}
-	var err error
-	if len(erased) > 0 {
-		if b.Vouched, err = j.Vouch(ctx, erased); err != nil {
+	graves.tombstones = b.Tombstones
+	o.mu.Lock()
+	o.told = graves
+	o.mu.Unlock()
+	if len(b.Mappings) > 0 {
+		if b.Mapped, err = j.Word(wire.MappedHead, wire.Spoken(b.Mappings)); err != nil {
 			return b, err
 		}
 	}
 	b.Checkpoint, err = j.CheckpointAt(ctx, from+uint64(len(b.Entries)))
 	return b, err
+}
+
+// addMappings adds what leads to an entry's pseudonyms, once each.
+func (o *Outbox) addMappings(b *wire.Batch, e journal.Entry) error {
+	if o.opts.Beside == nil {
+		return nil
+	}
+	mappings, err := o.opts.Beside.Mappings(e)
+	if err != nil {
+		return err
+	}
+	for _, m := range mappings {
+		had := func(o wire.Mapping) bool {
+			return bytes.Equal(o.Pseudonym, m.Pseudonym) && bytes.Equal(o.Key, m.Key) && bytes.Equal(o.Hash, m.Hash)
+		}
+		if len(b.Mappings) < wire.MaxMappings && !slices.ContainsFunc(b.Mappings, had) {
+			b.Mappings = append(b.Mappings, m)
+		}
+	}
+	return nil
+}
+
+// maxGraves leaves room for those of the batch's own entries.
+const maxGraves = wire.MaxTombstones / 2
+
+// tombstones are some of those the centre must be told of: of entries that it
+// holds, for the others travel as what they are.
+func (o *Outbox) tombstones(held uint64) (t told, err error) {
+	if o.opts.Beside == nil {
+		return t, nil
+	}
+	names, entries, err := o.opts.Beside.Gone(maxGraves)
+	if err != nil {
+		return t, err
+	}
+	for k, i := range entries {
+		if i >= held {
+			continue
+		}
+		signed, err := o.opts.Journal.Tombstone(i)
+		if errors.Is(err, journal.ErrNoEntry) {
+			continue // it is being erased
+		}
+		if err != nil {
+			return t, err
+		}
+		t.names, t.tombstones = append(t.names, names[k]), append(t.tombstones, signed)
+	}
+	return t, nil
+}
+
+// Forgotten takes the centre's word that it has erased what the last batch's
+// tombstones name. They are not sent again.
+func (o *Outbox) Forgotten(ctx context.Context, signed []byte) error {
+	o.mu.Lock()
+	t := o.told
+	o.mu.Unlock()
+	if len(t.tombstones) == 0 {
+		return errors.New("the centre speaks of tombstones, and none were sent")
+	}
+	if err := wire.CheckForgotten(signed, o.opts.Device, t.tombstones, o.opts.Centre); err != nil {
+		return err
+	}
+	if len(t.names) == 0 {
+		return nil
+	}
+	return o.opts.Beside.Told(ctx, t.names)
 }
 
 // Acknowledge takes a receipt. It moves the position on when the receipt is

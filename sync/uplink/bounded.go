@@ -10,11 +10,16 @@ import (
 // the longest that a centre says, has under 5 KiB.
 const maxPacket = 16 << 10
 
+// Bound makes a connection fail where an MQTT packet begins of which more than
+// most bytes follow its fixed header.
+func Bound(conn net.Conn, most int) net.Conn { return &bounded{Conn: conn, most: most} }
+
 // bounded is a connection that fails where an MQTT packet longer than
-// maxPacket begins (3.1.1, 2.2.3). Paho has no such limit: it allocates what a
+// most begins (3.1.1, 2.2.3). Paho has no such limit: it allocates what a
 // header claims, up to 256 MiB, before any of it has come.
 type bounded struct {
 	net.Conn
+	most   int
 	field  int // of the fixed header: 0 the type, from 1 the digits of the length
 	length int // of the packet under way; what is left of it once its header is over
 	inside bool
@@ -46,8 +51,8 @@ func (c *bounded) follow(b []byte) error {
 		c.length |= int(digit&127) << (7 * (c.field - 1))
 		c.field++
 		switch {
-		case c.length > maxPacket:
-			return fmt.Errorf("the broker sends a packet of %d bytes or more; the limit is %d", c.length, maxPacket)
+		case c.length > c.most:
+			return fmt.Errorf("the broker sends a packet of %d bytes or more; the limit is %d", c.length, c.most)
 		case digit&128 == 0:
 			c.field, c.inside = 0, c.length > 0
 		case c.field > 4:

@@ -41,7 +41,7 @@ func TestInboundPacketsAreBounded(t *testing.T) {
 		"a length too long": {[]byte{0x30, 0x80, 0x80, 0x80, 0x80, 0x01}, 0, true},
 	} {
 		for how, r := range map[string]io.Reader{"at once": bytes.NewReader(test.sent), "byte by byte": iotest.OneByteReader(bytes.NewReader(test.sent))} {
-			c := &bounded{Conn: stream{Reader: r}}
+			c := &bounded{Conn: stream{Reader: r}, most: maxPacket}
 			n := 0
 			_, err := packets.ReadPacket(c)
 			for ; err == nil; n++ {

@@ -18,6 +18,7 @@ import (
 // closed and another one dialed.
 type line struct {
 	u       *Uplink
+	broker  string
 	client  mqtt.Client
 	conn    net.Conn // under TLS: closing it ends whatever hangs
 	answers chan []byte
@@ -30,13 +31,13 @@ const farewell = 300 * time.Millisecond
 
 // dial connects, subscribes to the device's receipts and announces it.
 func (u *Uplink) dial(ctx context.Context) (*line, error) {
-	l := &line{u: u, answers: make(chan []byte, 8)}
+	l := &line{u: u, broker: u.brokers[0], answers: make(chan []byte, 8)}
 	l.ctx, l.lose = context.WithCancelCause(context.Background())
 	will, err := u.status(wire.StateLost)
 	if err != nil {
 		return nil, err
 	}
-	conn, secured, err := u.open(ctx)
+	conn, secured, err := u.open(ctx, l.broker)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func (u *Uplink) dial(ctx context.Context) (*line, error) {
 	l.client = mqtt.NewClient(l.options(secured, will))
 	if err := l.await(ctx, l.client.Connect(), "connecting"); err != nil {
 		l.close(false)
-		return nil, fmt.Errorf("the broker at %s does not take the device: %w", u.opts.Broker, err)
+		return nil, fmt.Errorf("the broker at %s does not take the device: %w", l.broker, err)
 	}
 	token := l.client.Subscribe(wire.Topic(u.opts.Device, wire.KindReceipt), 1, func(_ mqtt.Client, m mqtt.Message) {
 		select {
@@ -75,30 +76,30 @@ func (u *Uplink) dial(ctx context.Context) (*line, error) {
 }
 
 // open dials and secures the connection that paho will use.
-func (u *Uplink) open(ctx context.Context) (conn, secured net.Conn, err error) {
+func (u *Uplink) open(ctx context.Context, broker string) (conn, secured net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, u.opts.ConnectTimeout)
 	defer cancel()
-	conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", u.opts.Broker)
+	conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", broker)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot reach the broker: %w", err)
 	}
 	c := u.opts.TLS.Clone()
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
 	if c.ServerName == "" {
-		c.ServerName, _, _ = net.SplitHostPort(u.opts.Broker)
+		c.ServerName, _, _ = net.SplitHostPort(broker)
 	}
 	t := tls.Client(conn, c)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, nil, fmt.Errorf("no TLS with the broker at %s: %w", u.opts.Broker, err)
+		return nil, nil, fmt.Errorf("no TLS with the broker at %s: %w", broker, err)
 	}
-	return conn, &bounded{Conn: t}, nil
+	return conn, Bound(t, maxPacket), nil
 }
 
 func (l *line) options(secured net.Conn, will []byte) *mqtt.ClientOptions {
 	o := l.u.opts
 	return mqtt.NewClientOptions().
-		AddBroker("tls://"+o.Broker).
+		AddBroker("tls://"+l.broker).
 		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return secured, nil }).
 		SetProtocolVersion(4). // 3.1.1, without falling back to 3.1 on a connection already used
 		SetClientID(o.Device).

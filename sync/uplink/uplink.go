@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +55,7 @@ type State struct {
 // Options say where the centre is and who asks. Zero durations take the
 // defaults named.
 type Options struct {
-	Broker string         // host:port of the MQTT listener
+	Broker string         // host:port of the MQTT listener; of a cluster's several, separated by commas
 	Device string         // also the MQTT client id and the identity in the certificate
 	TLS    *tls.Config    // the device's certificate and the authority of the broker's
 	Outbox *outbox.Outbox // what to carry
@@ -68,12 +69,16 @@ type Options struct {
 	BackoffMax        time.Duration // … up to this (1 min)
 	MaxEntries        int           // of one batch (64)
 	OnState           func(State)   // called with each change; must not block
-	Log               *slog.Logger
+	// Cosigned is given the centre's cosignature lines on the checkpoint of
+	// size entries, unchecked. What it does with them delays the next batch.
+	Cosigned func(size uint64, lines []byte)
+	Log      *slog.Logger
 }
 
 // Uplink is one device's way to the centre.
 type Uplink struct {
-	opts Options
+	opts    Options
+	brokers []string // the first is dialed next; Run moves one that was lost to the end
 
 	mu    sync.Mutex
 	state State
@@ -84,8 +89,12 @@ func New(opts Options) (*Uplink, error) {
 	if err := wire.CheckIdentifier(opts.Device); err != nil {
 		return nil, err
 	}
-	if host, port, err := net.SplitHostPort(opts.Broker); err != nil || host == "" || !isPort(port) {
-		return nil, fmt.Errorf("broker %q is not host:port, such as centre.example:8883", opts.Broker)
+	brokers := strings.Split(opts.Broker, ",")
+	for k, b := range brokers {
+		brokers[k] = strings.TrimSpace(b)
+		if host, port, err := net.SplitHostPort(brokers[k]); err != nil || host == "" || !isPort(port) {
+			return nil, fmt.Errorf("broker %q is not host:port, such as centre.example:8883", b)
+		}
 	}
 	if opts.Outbox == nil {
 		return nil, errors.New("the uplink has no outbox")
@@ -113,7 +122,7 @@ func New(opts Options) (*Uplink, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Uplink{opts: opts, state: State{Phase: Away, Since: time.Now()}}, nil
+	return &Uplink{opts: opts, brokers: brokers, state: State{Phase: Away, Since: time.Now()}}, nil
 }
 
 func isPort(s string) bool {
@@ -176,6 +185,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 			return nil
 		}
 		u.enter(Away, err)
+		u.brokers = append(u.brokers[1:], u.brokers[0])
 		if progress {
 			backoff = u.opts.BackoffMin
 		}
@@ -306,6 +316,14 @@ func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) 
 	case err != nil:
 		u.opts.Log.Warn("uplink ignores a receipt", "error", err)
 		return nothing, nil
+	}
+	if len(a.Forgotten) > 0 {
+		if err := u.opts.Outbox.Forgotten(context.Background(), a.Forgotten); err != nil {
+			u.opts.Log.Warn("uplink ignores a word about tombstones", "error", err)
+		}
+	}
+	if len(a.Cosignature) > 0 && u.opts.Cosigned != nil {
+		u.opts.Cosigned(held, a.Cosignature)
 	}
 	if held < batch.First+uint64(len(batch.Entries)) {
 		return nothing, nil

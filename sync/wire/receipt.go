@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -63,4 +65,34 @@ func OpenReceipt(signed []byte, centre note.Verifier) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("the receipt is not signed by %s: %w", centre.Name(), err)
 	}
 	return ParseReceipt(n.Text)
+}
+
+// forgottenHead begins the centre's word that it has erased.
+const forgottenHead = "limen forgotten v1"
+
+func forgottenText(device string, tombstones [][]byte) string {
+	h := sha256.New()
+	for _, t := range tombstones {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(t))))
+		h.Write(t)
+	}
+	return fmt.Sprintf("%s\n%s\n%s\n", forgottenHead, device, base64.StdEncoding.EncodeToString(h.Sum(nil)))
+}
+
+// SignForgotten is the centre's word that what a device's tombstones name, in
+// this order, is erased at the centre. It is signed after the database committed.
+func SignForgotten(device string, tombstones [][]byte, centre note.Signer) ([]byte, error) {
+	return note.Sign(&note.Note{Text: forgottenText(device, tombstones)}, centre)
+}
+
+// CheckForgotten checks that signed is the centre's word about just these tombstones.
+func CheckForgotten(signed []byte, device string, tombstones [][]byte, centre note.Verifier) error {
+	n, err := note.Open(signed, note.VerifierList(centre))
+	if err != nil {
+		return fmt.Errorf("the word about tombstones is not signed by %s: %w", centre.Name(), err)
+	}
+	if n.Text != forgottenText(device, tombstones) {
+		return errors.New("the centre's word is about other tombstones")
+	}
+	return nil
 }

@@ -19,11 +19,14 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Versions of the payloads; a reader takes no other. Batches had none of the
-// device's word about erased entries in version 1.
+// Versions of the payloads; a reader takes no other. In version 1 batches had
+// none of the device's word about erased entries, in version 2 one word for all
+// of a batch's instead of tombstones, and no mappings; in version 1 answers had
+// no cosignature and no word on tombstones.
 const (
-	Version      = 1 // statuses and answers
-	BatchVersion = 2
+	Version       = 1 // statuses
+	BatchVersion  = 3
+	AnswerVersion = 2
 )
 
 // Bounds. A message fits a broker's usual limit of 1 MiB.
@@ -32,6 +35,9 @@ const (
 	MaxEntries    = 256       // entries of one batch
 	MaxBatchBytes = 512 << 10 // bytes of bodies in one batch, unless it has a single entry
 	MaxBody       = 128 << 10 // bytes of one body
+	MaxMappings   = 768       // of one batch: each of its entries under three fleet keys
+	MaxTombstones = 256       // of one batch
+	maxTombstone  = 512       // bytes of one
 	maxNote       = 4 << 10   // bytes of a signed note
 	maxWord       = 200       // bytes of a text
 	hashSize      = 32        // bytes of a leaf
@@ -101,8 +107,34 @@ type Batch struct {
 	Device     string  `cbor:"3,keyasint"`
 	First      uint64  `cbor:"4,keyasint"`
 	Entries    []Entry `cbor:"5,keyasint"`
-	Checkpoint []byte  `cbor:"6,keyasint"`           // signed note
-	Vouched    []byte  `cbor:"7,keyasint,omitempty"` // signed note: the entries without content, all of them, are erased
+	Checkpoint []byte  `cbor:"6,keyasint"` // signed note
+
+	// Mappings lead from documents to the pseudonyms in this batch's records, so
+	// that the centre can join what devices know of one document, each by a
+	// pseudonym of its own. They are in no leaf, and go when the entries do.
+	Mappings []Mapping `cbor:"8,keyasint,omitempty"`
+	Mapped   []byte    `cbor:"9,keyasint,omitempty"` // signed note: the device's word for Mappings
+	// Tombstones are signed notes, in no order: of each entry of this batch
+	// without content, and of entries the centre holds that are erased since.
+	Tombstones [][]byte `cbor:"10,keyasint,omitempty"`
+}
+
+// Mapping leads from a document's keyed hash to its pseudonym on one device.
+type Mapping struct {
+	Pseudonym []byte `cbor:"1,keyasint"` // 32 bytes, random
+	Key       []byte `cbor:"2,keyasint"` // names the fleet key, 4 bytes
+	Hash      []byte `cbor:"3,keyasint"` // 32 bytes
+}
+
+// MappedHead begins the device's word for mappings.
+const MappedHead = "limen mappings v1"
+
+// Spoken is what the device's word for mappings is about.
+func Spoken(mappings []Mapping) (b []byte) {
+	for _, m := range mappings {
+		b = append(append(append(b, m.Pseudonym...), m.Key...), m.Hash...)
+	}
+	return b
 }
 
 // Erased reports that the entry is its leaf alone.
@@ -156,6 +188,12 @@ type Answer struct {
 	Refusal Refusal `cbor:"5,keyasint,omitempty"`
 	Have    uint64  `cbor:"6,keyasint,omitempty"` // entries the centre holds, with a refusal
 	Detail  string  `cbor:"7,keyasint,omitempty"`
+	// Cosignature is the centre's word as a witness, with a receipt: the note
+	// signature lines it adds to the checkpoint of what the receipt is for.
+	Cosignature []byte `cbor:"8,keyasint,omitempty"`
+	// Forgotten is the centre's signed word, with a receipt, that it has erased
+	// what the batch's tombstones name.
+	Forgotten []byte `cbor:"9,keyasint,omitempty"`
 }
 
 var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
@@ -165,7 +203,7 @@ var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
 	}
 	dec, err := cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: MaxEntries, MaxMapPairs: 16, MaxNestedLevels: 5,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: MaxMappings, MaxMapPairs: 16, MaxNestedLevels: 5,
 	}.DecMode()
 	if err != nil {
 		panic("wire: CBOR decoding options: " + err.Error())
@@ -179,7 +217,8 @@ func (b Batch) Encode() ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	return encoding.Marshal(b)
+	raw, err := encoding.Marshal(b)
+	return squeeze(raw), err
 }
 
 // Encode writes a status.
@@ -193,7 +232,7 @@ func (s Status) Encode() ([]byte, error) {
 
 // Encode writes an answer.
 func (a Answer) Encode() ([]byte, error) {
-	a.Version, a.Kind = Version, KindReceipt
+	a.Version, a.Kind = AnswerVersion, KindReceipt
 	if err := a.check(); err != nil {
 		return nil, err
 	}
@@ -201,7 +240,13 @@ func (a Answer) Encode() ([]byte, error) {
 }
 
 // DecodeBatch reads a batch and checks every bound.
-func DecodeBatch(b []byte) (Batch, error) { return decode[Batch](b) }
+func DecodeBatch(b []byte) (Batch, error) {
+	raw, err := unsqueeze(b)
+	if err != nil {
+		return Batch{}, err
+	}
+	return decode[Batch](raw)
+}
 
 // DecodeStatus reads a status.
 func DecodeStatus(b []byte) (Status, error) { return decode[Status](b) }
@@ -243,9 +288,6 @@ func (b Batch) check() error {
 	if len(b.Checkpoint) == 0 || len(b.Checkpoint) > maxNote {
 		return fmt.Errorf("checkpoint of %d bytes; it has 1 to %d", len(b.Checkpoint), maxNote)
 	}
-	if len(b.Vouched) > maxNote {
-		return fmt.Errorf("word about erased entries of %d bytes; the limit is %d", len(b.Vouched), maxNote)
-	}
 	without := 0
 	for i, e := range b.Entries {
 		erased := e.Erased()
@@ -261,8 +303,29 @@ func (b Batch) check() error {
 			return fmt.Errorf("entry %d: body of %d bytes; it has 1 to %d", b.First+uint64(i), len(e.Body), MaxBody)
 		}
 	}
-	if (without > 0) != (len(b.Vouched) > 0) {
-		return fmt.Errorf("%d entries without content and %d bytes of the device's word that they are erased; one needs the other", without, len(b.Vouched))
+	if without > len(b.Tombstones) {
+		return fmt.Errorf("%d entries without content and %d tombstones; each needs its own", without, len(b.Tombstones))
+	}
+	return b.checkBeside()
+}
+
+// checkBeside checks what a batch carries beside entries.
+func (b Batch) checkBeside() error {
+	if len(b.Mappings) > MaxMappings || len(b.Tombstones) > MaxTombstones {
+		return fmt.Errorf("batch with %d mappings and %d tombstones; the limits are %d and %d", len(b.Mappings), len(b.Tombstones), MaxMappings, MaxTombstones)
+	}
+	if (len(b.Mappings) > 0) != (len(b.Mapped) > 0) || len(b.Mapped) > maxNote {
+		return fmt.Errorf("%d mappings and %d bytes of the device's word for them; one needs the other, which has at most %d", len(b.Mappings), len(b.Mapped), maxNote)
+	}
+	for i, m := range b.Mappings {
+		if len(m.Pseudonym) != hashSize || len(m.Key) != 4 || len(m.Hash) != hashSize {
+			return fmt.Errorf("mapping %d has %d, %d and %d bytes; it has %d, 4 and %d", i, len(m.Pseudonym), len(m.Key), len(m.Hash), hashSize, hashSize)
+		}
+	}
+	for i, t := range b.Tombstones {
+		if len(t) == 0 || len(t) > maxTombstone {
+			return fmt.Errorf("tombstone %d of %d bytes; it has 1 to %d", i, len(t), maxTombstone)
+		}
 	}
 	return nil
 }
@@ -281,11 +344,20 @@ func (s Status) check() error {
 }
 
 func (a Answer) check() error {
-	if err := checkHead(a.Version, Version, a.Kind, KindReceipt, a.Device); err != nil {
+	if err := checkHead(a.Version, AnswerVersion, a.Kind, KindReceipt, a.Device); err != nil {
 		return err
 	}
 	if (len(a.Receipt) == 0) == (a.Refusal == "") {
 		return errors.New("an answer is either a receipt or a refusal")
+	}
+	if len(a.Cosignature) > 0 && len(a.Receipt) == 0 {
+		return errors.New("a cosignature without a receipt")
+	}
+	if len(a.Forgotten) > maxNote || len(a.Forgotten) > 0 && len(a.Receipt) == 0 {
+		return fmt.Errorf("word of %d bytes about tombstones; it has at most %d and comes with a receipt", len(a.Forgotten), maxNote)
+	}
+	if len(a.Cosignature) > maxNote {
+		return fmt.Errorf("cosignature of %d bytes; the limit is %d", len(a.Cosignature), maxNote)
 	}
 	if len(a.Receipt) > maxNote || len(a.Refusal) > maxWord || len(a.Detail) > maxWord {
 		return fmt.Errorf("answer over its limits: receipt %d, refusal %d, detail %d bytes", len(a.Receipt), len(a.Refusal), len(a.Detail))

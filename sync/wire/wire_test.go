@@ -17,8 +17,8 @@ func hashOf(b byte) []byte { return bytes.Repeat([]byte{b}, hashSize) }
 func sampleBatch() Batch {
 	return Batch{
 		Version: BatchVersion, Kind: KindEntries, Device: "gate-1", First: 7, Checkpoint: []byte("a signed note"),
-		Entries: []Entry{{Leaf: hashOf(1), Salt: hashOf(2), Body: []byte("body")}, {Leaf: hashOf(3)}},
-		Vouched: []byte("another signed note"),
+		Entries:  []Entry{{Leaf: hashOf(1), Salt: hashOf(2), Body: []byte("body")}, {Leaf: hashOf(3)}},
+		Mappings: []Mapping{{hashOf(4), []byte("key1"), hashOf(5)}}, Mapped: []byte("a third"), Tombstones: [][]byte{[]byte("a fourth")},
 	}
 }
 
@@ -38,7 +38,7 @@ func TestRoundTrips(t *testing.T) {
 	if got, err := DecodeStatus(raw); err != nil || got != s {
 		t.Errorf("status: got %+v, %v; want %+v", got, err, s)
 	}
-	a := Answer{Version: Version, Kind: KindReceipt, Device: "gate-1", Refusal: RefusedGap, Have: 4, Detail: "send from 4"}
+	a := Answer{Version: AnswerVersion, Kind: KindReceipt, Device: "gate-1", Refusal: RefusedGap, Have: 4, Detail: "send from 4"}
 	if raw, err = a.Encode(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +61,13 @@ func TestBatchBounds(t *testing.T) {
 		"no checkpoint":    func(b *Batch) { b.Checkpoint = nil },
 		"wildcard device":  func(b *Batch) { b.Device = "+" },
 		"other version":    func(b *Batch) { b.Version = 1 },
-		"nobody vouches":   func(b *Batch) { b.Vouched = nil },
-		"vouched for none": func(b *Batch) { b.Entries = b.Entries[:1] },
-		"long word":        func(b *Batch) { b.Vouched = make([]byte, maxNote+1) },
+		"no tombstone":     func(b *Batch) { b.Tombstones = nil },
+		"nobody maps":      func(b *Batch) { b.Mapped = nil },
+		"maps nothing":     func(b *Batch) { b.Mappings = nil },
+		"short key":        func(b *Batch) { b.Mappings[0].Key = []byte("key") },
+		"many mappings":    func(b *Batch) { b.Mappings = make([]Mapping, MaxMappings+1) },
+		"long tombstone":   func(b *Batch) { b.Tombstones[0] = make([]byte, maxTombstone+1) },
+		"many tombstones":  func(b *Batch) { b.Tombstones = make([][]byte, MaxTombstones+1) },
 		"other kind":       func(b *Batch) { b.Kind = KindStatus },
 		"index overflow":   func(b *Batch) { b.First = 1<<64 - 1 },
 	} {
@@ -94,10 +98,43 @@ func TestLargestBatchFits(t *testing.T) {
 		b.Entries = append(b.Entries, Entry{Leaf: hashOf(1), Salt: hashOf(2), Body: make([]byte, MaxBatchBytes/MaxEntries)})
 	}
 	b.Entries[0] = Entry{Leaf: hashOf(1)}
-	b.Checkpoint, b.Vouched = make([]byte, maxNote), make([]byte, maxNote)
+	b.Checkpoint, b.Mapped = make([]byte, maxNote), make([]byte, maxNote)
+	for range MaxMappings {
+		b.Mappings = append(b.Mappings, Mapping{hashOf(1), []byte("key1"), hashOf(2)})
+	}
+	b.Mappings = b.Mappings[1:]
+	b.Tombstones = nil
+	for range MaxTombstones {
+		b.Tombstones = append(b.Tombstones, make([]byte, maxTombstone))
+	}
 	raw, err := b.Encode()
 	if err != nil || len(raw) > MaxMessage {
 		t.Errorf("got %d bytes, %v; want at most %d", len(raw), err, MaxMessage)
+	}
+}
+
+func TestForgotten(t *testing.T) {
+	skey, vkey, err := note.GenerateKey(rand.Reader, "centre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _ := note.NewSigner(skey)
+	verifier, _ := note.NewVerifier(vkey)
+	graves := [][]byte{[]byte("one"), []byte("two")}
+	signed, err := SignForgotten("gate-1", graves, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckForgotten(signed, "gate-1", graves, verifier); err != nil {
+		t.Errorf("the centre's word: %v", err)
+	}
+	for name, c := range map[string]struct {
+		device string
+		graves [][]byte
+	}{"another device": {"gate-2", graves}, "fewer": {"gate-1", graves[:1]}, "run together": {"gate-1", [][]byte{[]byte("onet"), []byte("wo")}}} {
+		if CheckForgotten(signed, c.device, c.graves, verifier) == nil {
+			t.Errorf("%s: the word was taken for it", name)
+		}
 	}
 }
 
@@ -152,12 +189,17 @@ func TestReceipts(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	raw, _ := sampleBatch().Encode()
 	f.Add(raw)
+	f.Add(squeezer.EncodeAll(make([]byte, 1<<20), nil))
 	raw, _ = Status{Device: "gate-1", Session: "s", State: StateLost}.Encode()
 	f.Add(raw)
 	raw, _ = Answer{Device: "gate-1", Receipt: []byte("note")}.Encode()
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if v, err := repotest.Parsed(t, b, DecodeBatch); err == nil {
+		plain, err := repotest.Parsed(t, b, unsqueeze)
+		if err != nil {
+			return
+		}
+		if v, err := repotest.Parsed(t, plain, decode[Batch]); err == nil {
 			again, err := v.Encode()
 			if err != nil {
 				t.Fatalf("a batch that was read cannot be written: %v", err)

@@ -173,12 +173,16 @@ func (s *Stage) writeConfig(uplink device.UplinkConfig) error {
 	c.ChipReader = device.ChipReaderConfig{Kind: "pn532", Port: s.nfcLine.Path}
 	c.Camera.Source = s.camera.URL()
 	c.Trust, c.Store, c.Keys, c.Socket = s.path("trust"), s.path("store"), s.path("keys"), s.path("limen.sock")
+	c.History.Scope = []device.ScopeConfig{{Documents: []string{"*"}, Issuers: []string{"UTO"}}}
+	c.Sites = []device.SiteConfig{{Name: site, Latitude: 54.6341, Longitude: 25.2858}}
 	c.Lookups = []device.LookupConfig{
 		{Name: "national", URL: s.national.URL(), CA: s.path("national-ca.pem"), TokenFile: s.path("national.token")},
 		{Name: "stop_list", File: s.path("stop-list.csv")},
 	}
 	c.Console.Listen = "127.0.0.1:0"
+	c.Console.Ask = "ask at utopia.example/check or at this place, with the document"
 	c.Uplink = uplink
+	c.Witness = device.WitnessConfig{Ask: []device.WitnessAsk{{Key: s.Centre.WitnessKey()}}, Quorum: 1}
 	b, err := yaml.Marshal(c)
 	if err != nil {
 		return err

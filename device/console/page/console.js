@@ -45,6 +45,7 @@ function show(view) {
   showFaces(view);
   showChecks(view);
   showDocument(view);
+  showSlip(view.record);
   showDevices(view.devices);
   showSession(view.session);
   const decide = $("#decide");
@@ -91,8 +92,21 @@ function showPicture(tile, address, forgotten) {
   else tile.replaceChildren(make("img", { src: address, alt: tile.nextElementSibling.textContent }));
 }
 
+// showQuality fills the lines of picture quality; whether one is open is the
+// officer's own.
+function showQuality(quality) {
+  for (const line of document.querySelectorAll("#quality details")) {
+    const q = (quality || []).find((q) => q.picture === line.dataset.picture);
+    line.hidden = !q;
+    line.dataset.low = Boolean(q && q.low);
+    $("summary", line).textContent = q ? q.says : "";
+    $("dl", line).replaceChildren(...(q ? q.components : []).map((c) => make("div", { "data-component": c.code, "data-low": c.low }, make("dt", {}, c.text), make("dd", {}, String(c.value)))));
+  }
+}
+
 function showFaces(view) {
   const personal = view.personal || {};
+  showQuality(personal.quality);
   showPicture($("#portrait"), personal.portrait, view.forgotten);
   showPicture($("#best"), personal.live, view.forgotten);
   const match = personal.match, box = $("#match");
@@ -142,8 +156,21 @@ function showDocument(view) {
   if (view.forgotten) fields.replaceChildren(make("div", {}, make("dt", {}, fields.dataset.dropped)));
   const earlier = $("#earlier");
   earlier.hidden = $("#earlier-title").hidden = fields.hidden = view.phase === "idle";
-  const rows = (personal.earlier || []).map((e) => make("li", {}, icon(e.outcome, e.outcome), make("span", {}, e.place, " · ", when(e.at, calendar)), make("span", { class: "state", "data-mark": e.outcome }, e.word)));
+  const rows = (personal.earlier || []).map((e) => make("li", {}, icon(e.outcome, e.outcome), make("span", {}, e.place, " · ", when(e.at, calendar)), make("span", { class: "state", "data-mark": e.outcome }, e.word),
+    ...(e.remarks || []).map((r) => make("span", { class: "more" }, r))));
   earlier.replaceChildren(...(rows.length ? rows : [make("li", { class: "none" }, view.phase === "finished" && !view.forgotten ? earlier.dataset.none : "–")]));
+}
+
+function showSlip(record) {
+  const box = $("#slip"), image = $("img", box);
+  box.hidden = !(record && record.slip);
+  if (box.hidden) {
+    image.removeAttribute("src");
+    $("pre", box).textContent = "";
+    return;
+  }
+  if (image.getAttribute("src") !== record.slip) image.setAttribute("src", record.slip);
+  $("pre", box).textContent = record.slip_text;
 }
 
 function showDevices(devices) {

@@ -46,5 +46,3 @@ CREATE TABLE IF NOT EXISTS checkpoints (
   note   BLOB    NOT NULL,
   PRIMARY KEY (device, size)
 ) STRICT, WITHOUT ROWID;
-
-PRAGMA user_version = 1;
