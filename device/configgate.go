@@ -52,9 +52,9 @@ func (c GateConfig) validate(one func(path, value string, of ...string) error) e
 	}
 	switch {
 	case c.Doors == "modbus" && c.Port == "":
-		return &keyError{"gate.port", "is empty; a relay board needs its serial port, such as /dev/limen-gate"}
+		return &keyError{"gate.doors", "is modbus, so gate.port must name the relay board's serial port, such as /dev/limen-gate"}
 	case c.Doors == "gpio" && c.Chip == "":
-		return &keyError{"gate.chip", "is empty; GPIO doors need their chip, such as /dev/gpiochip0"}
+		return &keyError{"gate.doors", "is gpio, so gate.chip must name the chip, such as /dev/gpiochip0"}
 	case c.Doors == "gpio" && c.FirstInput < c.FirstOutput+int(door.NumOutputs) && c.FirstOutput < c.FirstInput+int(door.NumInputs):
 		return &keyError{"gate.first_output", fmt.Sprintf("%d: %d outputs would overlap the %d inputs from %d on", c.FirstOutput, door.NumOutputs, door.NumInputs, c.FirstInput)}
 	case c.Unit < 1 || c.Unit > 247:

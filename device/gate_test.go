@@ -380,3 +380,24 @@ func TestGateDiesWhileLeaving(t *testing.T) {
 	}
 	e.leaves()
 }
+
+// The doctor's look at a gate moves nothing, and names what contradicts itself.
+func TestLookAtGate(t *testing.T) {
+	e := newWorld(t)
+	c := quick(e.link.Path)
+	if said, err := c.Look(t.Context()); err != nil || !strings.Contains(said, "all contacts agree") {
+		t.Errorf("got %q, %v", said, err)
+	}
+	e.world.Wire(door.BeyondClear, gatesim.Cut)
+	if _, err := c.Look(t.Context()); err == nil || !strings.Contains(err.Error(), "beyond cut: close both doors") {
+		t.Errorf("a cut wire: got %v", err)
+	}
+	c.Unit = 9
+	if _, err := c.Look(t.Context()); err == nil || !strings.Contains(err.Error(), "unit 9 on ") {
+		t.Errorf("another unit: got %v", err)
+	}
+	c.Doors, c.Chip = "gpio", "/dev/null-chip"
+	if _, err := c.Look(t.Context()); err == nil {
+		t.Error("found a GPIO chip that is not there")
+	}
+}

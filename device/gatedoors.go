@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"limen/hw/door"
-	"limen/hw/modbus"
 	"limen/hw/serialport"
 )
 
@@ -21,10 +20,9 @@ func (g *Gate) runDoors(ctx context.Context) error {
 		return g.runGPIO(ctx)
 	}
 	keeper := serialport.Keeper{
-		Path: g.cfg.Port, Mode: serialport.Mode{Baud: g.cfg.Baud, Parity: serialport.Parity(g.cfg.Parity)},
+		Path: g.cfg.Port, Mode: g.cfg.mode(),
 		Use: func(ctx context.Context, port *serialport.Port) error {
-			client := &modbus.Client{Port: port, Unit: byte(g.cfg.Unit), Baud: g.cfg.Baud}
-			return g.driver.Run(ctx, &door.Board{Client: client, FirstInput: uint16(g.cfg.FirstInput), FirstOutput: uint16(g.cfg.FirstOutput)}, g.read)
+			return g.driver.Run(ctx, &door.Board{Client: g.cfg.client(port), FirstInput: uint16(g.cfg.FirstInput), FirstOutput: uint16(g.cfg.FirstOutput)}, g.read)
 		},
 		Report: func(rep serialport.Report) { g.report(rep.State == serialport.Opened, rep.Err) },
 	}

@@ -102,8 +102,25 @@ type judge struct {
 
 func newJudge(t Times) *judge {
 	t.setDefaults()
-	return &judge{times: t, entry: pair{part: "entry", travel: true}, exit: pair{part: "exit", travel: true}, front: pair{part: "front"},
-		inside: pair{part: "inside"}, more: pair{part: "second person"}, beyond: pair{part: "beyond"}, lp: pair{part: "emergency loop"}, mains: pair{part: "mains"}}
+	of := func(first Input) pair { return pair{part: parts[first/2], travel: first <= ExitClosed} }
+	return &judge{times: t, entry: of(EntryClosed), exit: of(ExitClosed), front: of(FrontTaken), inside: of(InsideTaken), more: of(MoreThanOne),
+		beyond: of(BeyondTaken), lp: of(LoopOpened), mains: of(Mains)}
+}
+
+// parts are what the inputs speak of, two by two.
+var parts = [...]string{"entry", "exit", "front", "inside", "second person", "beyond", "emergency loop", "mains"}
+
+// Contradictions are the pairs of contacts that cannot be so at rest.
+func Contradictions(in [NumInputs]bool) (faults []Fault) {
+	for i := EntryClosed; i < Mains; i += 2 {
+		switch {
+		case in[i] && in[i+1]:
+			faults = append(faults, Fault{parts[i/2], Shorted})
+		case !in[i] && !in[i+1]:
+			faults = append(faults, Fault{parts[i/2], Cut})
+		}
+	}
+	return faults
 }
 
 // sample is what the inputs say at now, while the doors are told what out says.
