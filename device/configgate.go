@@ -19,6 +19,7 @@ type GateConfig struct {
 	FirstOutput int           `yaml:"first_output"`
 	EntryFails  string        `yaml:"entry_fails"` // secure | safe
 	ExitFails   string        `yaml:"exit_fails"`
+	Answer      time.Duration `yaml:"answer"`
 	Settle      time.Duration `yaml:"settle"`
 	Discrepancy time.Duration `yaml:"discrepancy"`
 	Travel      time.Duration `yaml:"travel"`
@@ -36,7 +37,7 @@ type GateLimits struct {
 
 var defaultGate = GateConfig{
 	Doors: "none", Unit: 1, Baud: 19200, Parity: "none", EntryFails: "secure", ExitFails: "secure",
-	Settle: 40 * time.Millisecond, Discrepancy: 500 * time.Millisecond, Travel: 8 * time.Second,
+	Answer: 100 * time.Millisecond, Settle: 40 * time.Millisecond, Discrepancy: 500 * time.Millisecond, Travel: 8 * time.Second,
 	Limits: GateLimits{Document: time.Minute, Entering: 20 * time.Second, Face: 90 * time.Second, Leaving: 20 * time.Second, Closing: 10 * time.Second},
 }
 
@@ -66,7 +67,7 @@ func (c GateConfig) validate(one func(path, value string, of ...string) error) e
 	case c.FirstOutput < 0 || c.FirstOutput > 65000:
 		return &keyError{"gate.first_output", fmt.Sprintf("%d is not between 0 and 65000", c.FirstOutput)}
 	}
-	for path, d := range map[string]time.Duration{"settle": c.Settle, "discrepancy": c.Discrepancy, "travel": c.Travel, "limits.document": c.Limits.Document,
+	for path, d := range map[string]time.Duration{"answer": c.Answer, "settle": c.Settle, "discrepancy": c.Discrepancy, "travel": c.Travel, "limits.document": c.Limits.Document,
 		"limits.entering": c.Limits.Entering, "limits.face": c.Limits.Face, "limits.leaving": c.Limits.Leaving, "limits.closing": c.Limits.Closing} {
 		if d <= 0 || d > time.Hour {
 			return &keyError{"gate." + path, fmt.Sprintf("%v is not a time of more than zero and at most an hour", d)}

@@ -21,6 +21,7 @@ import (
 func quick(port string) GateConfig {
 	c := defaultGate
 	c.Doors, c.Port, c.Baud = "modbus", port, 115200
+	c.Answer = 2 * time.Second // a busy machine must not pass for a dead board
 	c.Settle, c.Discrepancy, c.Travel = 20*time.Millisecond, 100*time.Millisecond, time.Second
 	c.Limits = GateLimits{Document: time.Minute, Entering: time.Minute, Face: time.Minute, Leaving: time.Minute, Closing: time.Minute}
 	return c
@@ -40,7 +41,7 @@ func newWorld(t *testing.T) *egate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &egate{t: t, world: gatesim.NewGate(250*time.Millisecond, 2*time.Second), link: l}
+	e := &egate{t: t, world: gatesim.NewGate(250*time.Millisecond, 4*time.Second), link: l}
 	served := make(chan error, 1)
 	go func() { served <- (&gatesim.Board{Unit: 1, Gate: e.world}).Serve(l) }()
 	t.Cleanup(func() {
@@ -332,7 +333,7 @@ func TestFailuresWhileCrossing(t *testing.T) {
 const gateProcess = "LIMEN_TEST_GATE"
 
 // TestGateProcess is the other process of TestGateDiesWhileLeaving: it admits
-// whoever comes in, and never ends by itself.
+// whoever comes in, and waits to be killed.
 func TestGateProcess(t *testing.T) {
 	port := os.Getenv(gateProcess)
 	if port == "" {
@@ -344,7 +345,7 @@ func TestGateProcess(t *testing.T) {
 	g.apply(gate.DocumentPresented{Inspection: "1"}, gate.DocumentRead{Inspection: "1"})
 	g.until(t.Context(), func(g gate.Gate) bool { return g.State == gate.Face })
 	g.apply(gate.Decided{Inspection: "1", Admit: true})
-	select {}
+	<-time.After(2 * time.Minute) // should nobody kill it
 }
 
 // The program dies while the exit is open: the board's watchdog drops the

@@ -47,5 +47,5 @@ func (c GateConfig) mode() serialport.Mode {
 }
 
 func (c GateConfig) client(port *serialport.Port) *modbus.Client {
-	return &modbus.Client{Port: port, Unit: byte(c.Unit), Baud: c.Baud}
+	return &modbus.Client{Port: port, Unit: byte(c.Unit), Baud: c.Baud, Timeout: c.Answer}
 }

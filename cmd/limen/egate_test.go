@@ -36,9 +36,10 @@ func openDoors(t *testing.T) (d doors, before func(*demo.Stage)) {
 	})
 	return d, func(s *demo.Stage) {
 		s.Config.Gate.Doors, s.Config.Gate.Port, s.Config.Gate.Baud = "modbus", l.Path, 115200
+		s.Config.Gate.Answer = 2 * time.Second // a busy machine must not pass for a dead board,
 		limits := &s.Config.Gate.Limits
 		for _, l := range []*time.Duration{&limits.Document, &limits.Entering, &limits.Face, &limits.Leaving, &limits.Closing} {
-			*l = 2 * time.Minute // a busy machine must not pass for a slow traveller
+			*l = 2 * time.Minute // nor a busy machine for a slow traveller
 		}
 		if err := s.Config.Validate(); err != nil {
 			t.Fatal(err)

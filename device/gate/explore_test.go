@@ -359,3 +359,13 @@ func TestExplorationFindsBrokenMachines(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkNext(b *testing.B) {
+	g := New()
+	for b.Loop() {
+		for _, e := range alphabet {
+			g = g.Next(e)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(alphabet)), "ns/event")
+}
