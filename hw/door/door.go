@@ -104,10 +104,8 @@ type Reading struct {
 }
 
 func (r Reading) equal(o Reading) bool {
-	faults := slices.Equal(r.Faults, o.Faults)
-	r.Faults, o.Faults = nil, nil
-	return faults && r.Silent == o.Silent && r.Entry == o.Entry && r.Exit == o.Exit && r.Front == o.Front && r.Inside == o.Inside &&
-		r.Beyond == o.Beyond && r.Loop == o.Loop && r.Mains == o.Mains
+	return r.Silent == o.Silent && r.Entry == o.Entry && r.Exit == o.Exit && r.Front == o.Front && r.Inside == o.Inside && r.Beyond == o.Beyond &&
+		r.Loop == o.Loop && r.Mains == o.Mains && slices.Equal(r.Faults, o.Faults)
 }
 
 // Bank is what the wires end at.
