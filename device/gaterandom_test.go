@@ -30,7 +30,8 @@ type wild struct {
 
 func (w *wild) Exchange(ctx context.Context, out [door.NumOutputs]bool) ([door.NumInputs]bool, error) {
 	if out[door.ExitLock] {
-		w.t.Fatalf("the exit opened after %d exchanges", w.exchanges)
+		w.t.Errorf("the exit opened after %d exchanges", w.exchanges)
+		w.over()
 	}
 	if out[door.EntryLock] && !w.out[door.EntryLock] {
 		w.entries++

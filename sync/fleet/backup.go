@@ -60,6 +60,7 @@ var tables = []table{
 	{"checkpoints", "device, size, note", "device, size"},
 	{"erased", "device, number, note", "device, number"},
 	{"mappings", "device, pseudonym, fleet_key, hash", "device, pseudonym, fleet_key"},
+	{"ahead", "device, number, leaf, salt, body, received, document", "device, number"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }
@@ -239,7 +240,7 @@ func checkBackup(from *os.File, out *BackupSummary) (io.Reader, error) {
 
 var backupDecoding = func() cbor.DecMode {
 	m, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, IntDec: cbor.IntDecConvertSigned,
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, IntDec: cbor.IntDecConvertSignedOrFail,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: itemRows, MaxMapPairs: 16, MaxNestedLevels: 5,
 	}.DecMode()
 	if err != nil {

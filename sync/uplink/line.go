@@ -47,7 +47,9 @@ func (u *Uplink) dial(ctx context.Context) (*line, error) {
 		l.close(false)
 		return nil, fmt.Errorf("the broker at %s does not take the device: %w", l.broker, err)
 	}
-	token := l.client.Subscribe(wire.Topic(u.opts.Device, wire.KindReceipt), 1, func(_ mqtt.Client, m mqtt.Message) {
+	// At QoS 0: a receipt that is lost comes with the next sending, and to a
+	// broker a subscription at QoS 1 costs a queue on its disk.
+	token := l.client.Subscribe(wire.Topic(u.opts.Device, wire.KindReceipt), 0, func(_ mqtt.Client, m mqtt.Message) {
 		select {
 		case l.answers <- m.Payload():
 		default: // a flood of answers: the batch is sent again, and answered again
