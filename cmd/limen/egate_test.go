@@ -76,8 +76,11 @@ func (d doors) walk(g *device.Gate, over <-chan struct{}) (way []string) {
 		select {
 		case <-look.C:
 		case <-over:
-			if where == 0 {
+			if where == 0 { // not let in
 				d.People(0, 0)
+				if last := g.Status().State; way[len(way)-1] != last {
+					way = append(way, last)
+				}
 				return way
 			}
 			over = nil
