@@ -156,11 +156,33 @@ func TestRealModelsVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range m.Models {
-		if e.Name == "sface-2021dec" {
+		if e.Name == "sface-2021dec" || e.Grade == Demo {
 			continue // not among the real inputs
 		}
 		if _, _, err := m.Find(e.Name, Places{Only: folder}); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The demo models lie in the binary, and nothing beside it is needed.
+func TestShippedModelsVerify(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	m, err := Models()
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, e := range m.Models {
+		if e.Grade != Demo {
+			continue
+		}
+		count++
+		if _, err := m.Load(e.Name, Places{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if count != 2 {
+		t.Errorf("got %d demo models, want a detector and a recogniser", count)
 	}
 }

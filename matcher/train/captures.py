@@ -1,13 +1,13 @@
 """Rendered captures of an aligned face: turned, lit, worn, blurred, noisy.
 
 A canvas is a face aligned as the teacher wants it, with a margin: the teacher's
-crop of 128 pixels lies MARGIN pixels inside its 160. The student's crop of 64
+crop of 128 pixels lies MARGIN pixels inside its 160. The student's crop of 112
 shows the same part of the face.
 """
 import cv2
 import numpy as np
 
-CANVAS, TEACHER, STUDENT, MARGIN = 160, 128, 64, 16
+CANVAS, TEACHER, STUDENT, MARGIN = 160, 128, 112, 16
 TEMPLATE = np.float64([(0.3156, 0.4616), (0.6827, 0.4616), (0.5003, 0.6405), (0.3495, 0.8247), (0.6534, 0.8247)])
 ON_CANVAS = TEMPLATE * TEACHER + MARGIN
 EYES = TEACHER * 0.3671  # pixels between the eyes on a canvas
@@ -49,14 +49,14 @@ def turned(rng, yaw, pitch):
 
 
 def capture(rng, canvas, strength=1.0):
-    """A student's crop (64, 64, 3) uint8 of a canvas, as a camera might have taken it."""
+    """A student's crop (112, 112, 3) uint8 of a canvas, as a camera might have taken it."""
     points, move = ON_CANVAS, None
     if rng.random() < 0.18:
         canvas = glasses(rng, canvas)
     if rng.random() < 0.65 * strength:
         move, points = turned(rng, rng.normal(0, 9 * strength), rng.normal(0, 6 * strength))
     # Landmarks are never where they are meant to be.
-    points = points + rng.normal(0, 0.022 * EYES * strength * rng.random(), (5, 2)) + rng.normal(0, 0.008 * EYES, 2)
+    points = points + rng.normal(0, 0.04 * EYES * strength * rng.random(), (5, 2)) + rng.normal(0, 0.012 * EYES, 2)
     back = cv2.invertAffineTransform(align(points, STUDENT))
     where = (_CROP @ back[:, :2].T + back[:, 2]).reshape(STUDENT, STUDENT, 2).astype(np.float32)
     if move is not None:

@@ -1,25 +1,22 @@
 """The detector's lessons: which cell answers for which face, and what each answer costs."""
 import os
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from nets import Detector
 from scenes import SIDE, scene
-from state import train
+from state import device, train
 from teachers import STRIDES
 
 # The longer side of a picture is reduced to this for the search.
-DETECT = 192
-# From which a find is a face: stricter than YuNet's 0.6, which lets false ones pass here.
-MIN_SCORE = 0.8
+DETECT = 320
+# From which a find is a face: a little stricter than YuNet's 0.6, which lets false ones pass here.
+MIN_SCORE = 0.7
 
-# Sides of faces, in pixels, that each stride answers for; they overlap. The widest
-# stride answers for none: its cells are too coarse for landmarks, and on DETECT pixels
-# no face needs it. It is there because YuNet's outputs have it.
-SIZES = ((0, 44), (28, 1e9), (1e9, 1e9))
+# Sides of faces, in pixels, that each stride answers for; they overlap.
+SIZES = ((0, 44), (28, 110), (84, 1e9))
 
 
 def targets(boxes, points, side=SIDE):
@@ -33,9 +30,11 @@ def targets(boxes, points, side=SIDE):
             width = np.sqrt(np.prod(b[2:] - b[:2]))
             # A cell stands at its corner, as YuNet's; the nearest few answer.
             far = np.abs(cells - (b[:2] + b[2:]) / 2).max(1) / stride
-            mine = low <= width < high
-            label[(far < 2.2) & (label == 0)] = -1
-            if mine:
+            # A face of about this stride's sizes is left open around its middle; one that is
+            # far from them is not there for it.
+            if low / 1.3 <= width < high * 1.3:
+                label[(far < 2.2) & (label == 0)] = -1
+            if low <= width < high:
                 answers = far <= 1.0
                 label[answers] = 1
                 box[answers], five[answers] = b, p.ravel()
@@ -46,18 +45,15 @@ def targets(boxes, points, side=SIDE):
 def _cells(side=SIDE):
     stride = np.concatenate([np.full((side // s) ** 2, s) for s in STRIDES])
     at = np.concatenate([np.stack(np.meshgrid(np.arange(side // s), np.arange(side // s)), -1).reshape(-1, 2) for s in STRIDES])
-    return torch.from_numpy(at).float(), torch.from_numpy(stride).float()[:, None]
+    return torch.from_numpy(at).float().to(device()), torch.from_numpy(stride).float()[:, None].to(device())
 
 
-AT, STRIDE = _cells()
-
-
-def loss(outs, label, box, five):
+def loss(outs, label, box, five, cells):
     """Of a batch: the object at every decided cell, the rest where there is a face."""
     said = torch.cat(outs, 1)
     face = label == 1
     count = face.sum().clamp(min=1)
-    at, stride = AT.expand(len(said), -1, -1)[face], STRIDE.expand(len(said), -1, -1)[face]
+    at, stride = (part.expand(len(said), -1, -1)[face] for part in cells)
     mine, want, points = said[face], box[face], five[face]
     middle, half = (at + mine[:, 2:4]) * stride, mine[:, 4:6].clamp(max=6).exp() * stride / 2
     low, high = middle - half, middle + half
@@ -81,22 +77,18 @@ def loss(outs, label, box, five):
     return (found + rated + 2 * (2 - iou - union / hull).sum() + 16 * off) / count
 
 
-def learn(make_cast, out, images, minutes, progress):
-    """Train on scenes with a cast, which is made when it is needed."""
-    cv2.setNumThreads(1)
-    cast = None
+def learn(cast, out, images, minutes, batch, workers, progress):
+    """Train on scenes with a cast."""
 
-    def step(net, batch, seen):
-        nonlocal cast
-        cast = cast or make_cast()
+    def make(seen, count):
         rng = np.random.default_rng([4, seen])
-        made = [scene(rng, cast) for _ in range(batch)]
+        made = [scene(rng, cast) for _ in range(count)]
         wanted = [targets(b, p) for _, b, p in made]
-        label, box, five = (torch.from_numpy(np.stack([w[k] for w in wanted])).float() for k in range(3))
-        pictures = torch.from_numpy(np.stack([m[0] for m in made])).permute(0, 3, 1, 2).float()
-        return loss(net(pictures), label, box, five)
+        return np.stack([m[0] for m in made]), *(np.stack([w[k] for w in wanted]).astype(np.float32) for k in range(3))
 
+    cells = _cells()
     torch.manual_seed(2)
     net = Detector()
-    course = train(net, os.path.join(out, "detector.pt"), images, 8, minutes * 60, step, progress, "detector")
+    course = train(net, os.path.join(out, "detector.pt"), images, batch, minutes * 60, workers, make,
+                   lambda net, pictures, *wanted: loss(net(pictures.permute(0, 3, 1, 2).float()), *wanted, cells), progress, "detector")
     return net, course

@@ -143,10 +143,10 @@ def recogniser(library, london, folder, out, progress):
     return result
 
 
-def detector(library, london, folder, out, count, progress):
+def detector(library, london, folder, out, count, workers, progress):
     """Scenes with held-out people only, and the photographs of those held out."""
     students, teachers = Students(out), Teachers(folder)
-    cast = Cast(library, teachers, 60, 9, progress, held_out=True)
+    cast = Cast(library, folder, 60, 9, workers, progress, held_out=True)
     rng = np.random.default_rng([6, 1])
     faces = found = false = empty = empty_false = 0
     errors = []

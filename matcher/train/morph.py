@@ -131,9 +131,10 @@ def warp(picture, source, target):
     return cv2.remap(picture, where[..., 0], where[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def morphs(a, b):
-    mean = (a[1] + b[1]) / 2
-    both = (warp(a[0], a[1], mean) + warp(b[0], b[1], mean)) / 2
+def morphs(a, b, share=0.5):
+    """The two morphs of a and b; share is b's."""
+    mean = a[1] * (1 - share) + b[1] * share
+    both = warp(a[0], a[1], mean) * (1 - share) + warp(b[0], b[1], mean) * share
     yield "blend", both
     face = warp(both, mean, a[1])
     inside = outline_mask(a[1], 8, 6)

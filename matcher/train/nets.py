@@ -22,17 +22,17 @@ class Bottleneck(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """A small MobileFaceNet: 64x64 pixels to 256 numbers."""
+    """MobileFaceNet (Chen et al. 2018) of half its width: 112x112 pixels to 256 numbers."""
 
     def __init__(self):
         super().__init__()
-        layers = [nn.BatchNorm2d(3), _conv(3, 32, 3, 2), _conv(32, 32, 3, 2, 32), _conv(32, 48, 1, active=False)]
-        width = 48
-        for expand, outputs, count, stride in ((2, 48, 2, 1), (3, 64, 1, 2), (2, 64, 5, 1)):
+        layers = [nn.BatchNorm2d(3), _conv(3, 32, 3, 2), _conv(32, 32, 3, 1, 32)]
+        width = 32
+        for expand, outputs, count, stride in ((2, 32, 5, 2), (4, 64, 1, 2), (2, 64, 6, 1), (4, 64, 1, 2), (2, 64, 2, 1)):
             for n in range(count):
                 layers.append(Bottleneck(width, outputs, expand, stride if n == 0 else 1))
                 width = outputs
-        layers += [_conv(64, 256, 1), nn.Conv2d(256, 256, 8, groups=256, bias=False), nn.BatchNorm2d(256), nn.Conv2d(256, 256, 1)]
+        layers += [_conv(64, 256, 1), nn.Conv2d(256, 256, 7, groups=256, bias=False), nn.BatchNorm2d(256), nn.Conv2d(256, 256, 1)]
         self.body = nn.Sequential(*layers)
 
     def forward(self, x):

@@ -3,6 +3,7 @@
 The pictures are brought to one mean shape once: a mixture is then a weighted sum
 of textures, moved by the same sum of displacements.
 """
+import multiprocessing
 import os
 import sys
 
@@ -72,18 +73,28 @@ class Mean:
         return cv2.remap(picture, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), move
 
 
+def _begin(london, teachers):
+    global _london, _recognizer
+    cv2.setNumThreads(1)
+    _london, _recognizer = london, Recognizer(teachers)
+
+
+def _person(number):
+    return list(both(_london, number, _recognizer))
+
+
 class Library:
     """All people's textures and displacements, made once and kept in a file."""
 
-    def __init__(self, london, teachers, path, progress):
+    def __init__(self, london, teachers, path, workers, progress):
         self.ids, self.held = split(london)
         everyone = self.ids + self.held
         if not os.path.exists(path):
-            recognizer = Recognizer(teachers)
             found = []
-            for n, number in enumerate(everyone):
-                found += both(london, number, recognizer)
-                progress("people", n + 1, len(everyone))
+            with multiprocessing.get_context("fork").Pool(workers, _begin, (london, teachers)) as pool:
+                for n, pair in enumerate(pool.imap(_person, everyone)):
+                    found += pair
+                    progress("people", n + 1, len(everyone))
             shapes = np.array([s for _, s in found])
             mean = Mean(shapes[:2 * len(self.ids)].mean(0))  # of those to learn from alone
             flat = [mean.flatten(p, s) for p, s in found]

@@ -2,7 +2,6 @@
 import multiprocessing
 import os
 
-import cv2
 import numpy as np
 import torch
 
@@ -15,14 +14,14 @@ from teachers import Teachers
 _CHUNK = 100
 
 
-def canvases(library, teachers, out, count, progress):
+def canvases(library, teachers, out, count, workers, progress):
     """Make count mixtures of those to learn from, each with its mirror picture: canvases and templates on disk."""
     folder = os.path.join(out, "canvases")
     os.makedirs(folder, exist_ok=True)
     paths = [os.path.join(folder, f"{n:04d}.npz") for n in range(count // _CHUNK)]
     missing = [(n, p) for n, p in enumerate(paths) if not os.path.exists(p)]
     # Forked: the library is shared, not copied.
-    with multiprocessing.get_context("fork").Pool(2, _begin, (library, teachers)) as pool:
+    with multiprocessing.get_context("fork").Pool(workers, _begin, (library, teachers)) as pool:
         for done, _ in enumerate(pool.imap_unordered(_chunk, missing), 1):
             progress("mixtures", (len(paths) - len(missing) + done) * _CHUNK, count)
     kept = [np.load(p) for p in paths]
@@ -60,20 +59,19 @@ def _chunk(job):
     os.replace(path + ".part", path)
 
 
-def learn(pictures, templates, out, images, minutes, progress):
+def learn(pictures, templates, out, images, minutes, batch, workers, progress):
     """Distill: 1 - cosine to the teacher's template, and ten times the squared error of the batch's similarities."""
-    cv2.setNumThreads(1)
-    targets = torch.from_numpy(templates)
 
-    def step(net, batch, seen):
+    def make(seen, count):
         rng = np.random.default_rng([2, seen])
-        chosen = rng.choice(len(pictures), batch, replace=False)
-        crops = np.stack([capture(rng, pictures[k]) for k in chosen])
-        said = torch.nn.functional.normalize(net(torch.from_numpy(crops).permute(0, 3, 1, 2).float()))
-        want = targets[chosen]
+        chosen = rng.choice(len(pictures), count, replace=False)
+        return np.stack([capture(rng, pictures[k]) for k in chosen]), templates[chosen]
+
+    def loss(net, crops, want):
+        said = torch.nn.functional.normalize(net(crops.permute(0, 3, 1, 2).float()))
         return 1 - (said * want).sum(1).mean() + 10 * ((said @ said.T - want @ want.T) ** 2).mean()
 
     torch.manual_seed(1)
     net = Recogniser()
-    course = train(net, os.path.join(out, "recogniser.pt"), images, 32, minutes * 60, step, progress, "recogniser")
+    course = train(net, os.path.join(out, "recogniser.pt"), images, batch, minutes * 60, workers, make, loss, progress, "recogniser")
     return net, course

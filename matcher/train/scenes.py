@@ -4,38 +4,53 @@ The teacher finds box and landmarks once, on the upright mixture; they move with
 it into the scene, so that small, dim and blurred faces are labelled as well as
 large ones.
 """
+import multiprocessing
+
 import cv2
 import numpy as np
 
 from captures import lit, sensed
 from mixtures import before, mix, recipe
 from people import SIDE as PERSON
+from teachers import Teachers
 
-SIDE = 128
+SIDE = 192
 
 
 class Cast:
     """The people who appear: pictures with mattes, and what the teacher says of each."""
 
-    def __init__(self, library, teachers, count, seed, progress, held_out=False):
+    def __init__(self, library, teachers, count, seed, workers, progress, held_out=False):
         rng = np.random.default_rng([3, seed])
         items = library.items(held_out)
         photographs = items.ravel()
-        self.pictures, self.boxes, self.points = [], [], []
-        while len(self.pictures) < count:
-            nth = len(self.pictures)
+        casting = []
+        for nth in range(count):
             if nth < len(photographs) and count > len(photographs):
-                pictures, shape, texture = photographs[nth:nth + 1], [1.0], [1.0]
+                casting.append((photographs[nth:nth + 1], [1.0], [1.0]))
             else:
-                _, pictures, shape, texture = recipe(rng, items)
-            picture, _ = mix(library, pictures, shape, texture)
-            faces = teachers.finder.faces(before(picture, (150, 150, 150)))
-            if not faces:
-                raise SystemExit("the teacher finds no face in a mixture: look at it")
-            self.pictures.append(picture)
-            self.boxes.append(faces[0][1])
-            self.points.append(faces[0][2])
-            progress("cast", nth + 1, count)
+                casting.append(recipe(rng, items)[1:])
+        self.pictures, self.boxes, self.points = [], [], []
+        # Forked: the library is shared, not copied.
+        with multiprocessing.get_context("fork").Pool(workers, _begin, (library, teachers)) as pool:
+            for picture, box, points in pool.imap(_appear, casting, 8):
+                self.pictures.append(picture)
+                self.boxes.append(box)
+                self.points.append(points)
+                progress("cast", len(self.pictures), count)
+
+
+def _begin(library, folder):
+    global _library, _teachers
+    _library, _teachers = library, Teachers(folder)
+
+
+def _appear(casting):
+    picture, _ = mix(_library, *casting)
+    faces = _teachers.finder.faces(before(picture, (150, 150, 150)))
+    if not faces:
+        raise SystemExit("the teacher finds no face in a mixture: look at it")
+    return picture, faces[0][1], faces[0][2]
 
 
 def scene(rng, cast, side=SIDE):
@@ -107,7 +122,7 @@ def _place(rng, cast, picture, others):
     if rng.random() < 0.5:  # mirrored: left and right change places
         person, box = person[:, ::-1], np.r_[PERSON - box[0] - box[2], box[1:]]
         points = points[[1, 0, 2, 4, 3]] * (-1, 1) + (PERSON - 1, 0)
-    move = _move(rng, box, side, 2 ** rng.uniform(np.log2(15), np.log2(0.75 * side)))
+    move = _move(rng, box, side, 2 ** rng.uniform(np.log2(15), np.log2(0.9 * side)))
     five = points @ move[:, :2].T + move[:, 2]
     # The box keeps its sides when the head leans; it stands around the moved middle.
     middle = move[:, :2] @ (box[:2] + box[2:] / 2) + move[:, 2]

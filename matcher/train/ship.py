@@ -56,6 +56,8 @@ def facts(figures):
     raised = "" if r["cosine"] == r["cosine_by_learned_alone"] else f" ({r['cosine_by_learned_alone']:.2f}), raised to where the held-out keep the rate too,"
     return {
         "DET_PARAMS": weights(Detector()), "REC_PARAMS": weights(Recogniser()),
+        "DET_BATCH": courses["detector"]["batch"], "DET_ON": courses["detector"]["on"],
+        "REC_BATCH": courses["recogniser"]["batch"], "REC_ON": courses["recogniser"]["on"],
         "DET_IMAGES": courses["detector"]["images"], "DET_SECONDS": courses["detector"]["seconds"],
         "REC_IMAGES": courses["recogniser"]["images"], "REC_SECONDS": courses["recogniser"]["seconds"],
         "DET_MISSED": d["missed"], "DET_FACES": d["faces"], "DET_MISSED95": percent(d["missed_95"]), "DET_FALSE": d["false_finds"],

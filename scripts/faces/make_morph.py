@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from morph import morphs  # noqa: E402
 
 FIRST, SECOND = 10, 11  # SECOND lends hair and neck
+SHARE = 0.7  # of FIRST, who travels on it: then the picture is as like either of them
 
 
 def main():
@@ -35,7 +36,7 @@ def main():
         people = [Person(args.london, i) for i in TRAVELLERS[number - 1][0]]
         mixed.append(mixture([p.neutral for p in people], [p.landmarks for p in people], WEIGHTS))
     (picture, landmarks, alpha), other = mixed
-    spliced = dict(morphs((picture, landmarks), other[:2]))["splice"]
+    spliced = dict(morphs((picture, landmarks), other[:2], SHARE))["splice"]
     spliced, alpha = dress(spliced, alpha, landmarks, (0.24, 0.26, 0.30), seed=77)
     portrait = frame(place(spliced, alpha, wall(222, 214)))
     path = os.path.join(args.out, "morph-01.portrait.jpg")

@@ -100,8 +100,8 @@ func describe(t *testing.T, engine *cvface.Engine, img image.Image, name string,
 		for k, at := range []int{matcher.RightEye, matcher.LeftEye} {
 			p := found[0].Landmarks[at]
 			// The head's turn moves the eyes by some pixels; they are 114 apart.
-			if off := math.Hypot(p.X-float64(eyes[k].X), p.Y-float64(eyes[k].Y)); off > 15 {
-				t.Errorf("%s: eye %d lies %.1f pixels from where it is, want at most 15", name, k, off)
+			if off := math.Hypot(p.X-float64(eyes[k].X), p.Y-float64(eyes[k].Y)); off > 20 {
+				t.Errorf("%s: eye %d lies %.1f pixels from where it is, want at most 20", name, k, off)
 			}
 		}
 	}
