@@ -72,7 +72,10 @@ type Options struct {
 	// Cosigned is given the centre's cosignature lines on the checkpoint of
 	// size entries, unchecked. What it does with them delays the next batch.
 	Cosigned func(size uint64, lines []byte)
-	Log      *slog.Logger
+	// Commanded is given what comes as a command, unchecked, maybe several at
+	// the same time.
+	Commanded func(sealed []byte)
+	Log       *slog.Logger
 }
 
 // Uplink is one device's way to the centre.
@@ -82,6 +85,8 @@ type Uplink struct {
 
 	mu    sync.Mutex
 	state State
+	line  *line                      // nil while away
+	asked map[string]chan wire.Reply // by the ask's id
 }
 
 // New checks the options; nothing is dialed before Run.
@@ -122,7 +127,7 @@ func New(opts Options) (*Uplink, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Uplink{opts: opts, brokers: brokers, state: State{Phase: Away, Since: time.Now()}}, nil
+	return &Uplink{opts: opts, brokers: brokers, state: State{Phase: Away, Since: time.Now()}, asked: map[string]chan wire.Reply{}}, nil
 }
 
 func isPort(s string) bool {
@@ -210,6 +215,8 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	}
 	running := ctx
 	defer func() { l.close(running.Err() != nil) }()
+	u.use(l)
+	defer u.use(nil)
 	u.enter(Connected, nil)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
