@@ -58,6 +58,12 @@ var tables = []table{
 	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
+	{"sets", "name, number, manifest, issued, expires, size, repeats", "name, number"},
+	{"set_forms", "name, number, base, size", "name, number, base"},
+	{"set_pieces", "name, number, base, piece, bytes", "name, number, base, piece"},
+	{"rollouts", "name, site, number, at", "name, site"},
+	{"set_reports", "device, name, site, number, refused, why, at", "device, name"},
+	{"commands", "device, number, command, what, made, expires, result, detail, told", "device, number"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }

@@ -292,32 +292,64 @@ func PrepareReceiptKey(dir string) (string, error) {
 	return public, err
 }
 
+// PrepareOperationsKey makes the key that signs sets and commands where the
+// centre in dir has none, and returns what devices check them with.
+func PrepareOperationsKey(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the centre's folder: %w", err)
+	}
+	_, public, err := makeKey(OperationsKeyPath(dir), operationsName)
+	return public, err
+}
+
+// OpenOperationsKey reads the key that signs sets and commands. It is asked for
+// when somebody makes one: a running centre does without, so the file may lie
+// on a token that is put away.
+func OpenOperationsKey(path string) (note.Signer, string, error) {
+	return readKey(path, "operations key")
+}
+
+// OperationsKeyPath is where that key lies by default.
+func OperationsKeyPath(dir string) string { return filepath.Join(dir, "operations.key") }
+
+// operationsName is the name in the operations key.
+const operationsName = "limen-operations"
+
 func receiptKeyPath(dir string) string { return filepath.Join(dir, "receipt.key") }
 
 // receiptKey reads the key that signs receipts, or makes one.
 func receiptKey(path string) (note.Signer, string, error) {
+	return makeKey(path, "limen-centre")
+}
+
+// makeKey reads a key of the centre, or makes one.
+func makeKey(path, name string) (note.Signer, string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		private, public, err := note.GenerateKey(rand.Reader, "limen-centre")
+		private, public, err := note.GenerateKey(rand.Reader, name)
 		if err != nil {
 			return nil, "", err
 		}
 		if err := writeNew(path, []byte(private+"\n"+public+"\n")); err != nil {
-			return nil, "", fmt.Errorf("cannot keep a new receipt key: %w", err)
+			return nil, "", fmt.Errorf("cannot keep a new key: %w", err)
 		}
 	}
-	return readReceiptKey(path)
+	return readKey(path, "key of the centre")
 }
 
 // readReceiptKey reads the key that signs receipts.
 func readReceiptKey(path string) (note.Signer, string, error) {
+	return readKey(path, "receipt key, which all of a centre's processes share")
+}
+
+func readKey(path, what string) (note.Signer, string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("cannot read the receipt key, which all of a centre's processes share: %w", err)
+		return nil, "", fmt.Errorf("cannot read the %s: %w", what, err)
 	}
 	private, public, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	signer, err := note.NewSigner(private)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s holds no receipt key: put the centre's own back; with another key no device takes its receipts", path)
+		return nil, "", fmt.Errorf("%s holds no key of the centre: put the centre's own back; no device takes what another key signs", path)
 	}
 	if v, err := note.NewVerifier(public); err != nil || v.KeyHash() != signer.KeyHash() {
 		return nil, "", fmt.Errorf("%s holds two keys that are not one pair: put the centre's own file back", path)
@@ -416,6 +448,11 @@ func (c *Centre) serve(ctx context.Context) error {
 		return fmt.Errorf("the page stopped: %w", err)
 	}
 	return nil
+}
+
+// fromDevice tells what devices send from what is sent to them.
+func fromDevice(kind wire.Kind) bool {
+	return kind == wire.KindEntries || kind == wire.KindStatus || kind == wire.KindAsk
 }
 
 // deviceOf takes a subject apart.

@@ -190,3 +190,13 @@ func judge(signed []byte, keys note.Verifiers, site, device string, now time.Tim
 	}
 	return m, nil
 }
+
+// AddressesOf reads whom a manifest is for without looking at its signature:
+// it is for those who keep manifests, not for those who run sets.
+func AddressesOf(signed []byte) ([]string, error) {
+	var m Manifest
+	if err := wire.Unsealed(head, signed, &m); err != nil {
+		return nil, err
+	}
+	return m.For, nil
+}

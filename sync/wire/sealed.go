@@ -40,7 +40,20 @@ func Unseal(head string, signed []byte, keys note.Verifiers, into any) error {
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrSignature, err)
 	}
-	lines := strings.Split(n.Text, "\n")
+	return readSealed(head, n.Text, into)
+}
+
+// Unsealed reads a statement whose signature is for others to check.
+func Unsealed(head string, signed []byte, into any) error {
+	text, _, ok := strings.Cut(string(signed), "\n\n")
+	if !ok || len(signed) > MaxSealed {
+		return errors.New("the statement is no signed note within the limits")
+	}
+	return readSealed(head, text+"\n", into)
+}
+
+func readSealed(head, text string, into any) error {
+	lines := strings.Split(text, "\n")
 	if len(lines) != 3 || lines[0] != head || lines[2] != "" {
 		return fmt.Errorf("the statement is not %q and one line of base64", head)
 	}
