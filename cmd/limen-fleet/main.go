@@ -29,6 +29,7 @@ type commands struct {
 	Certify certifyCommand `cmd:"" help:"Certify an ingest worker or a broker of the centre's cluster."`
 	Devices devicesCommand `cmd:"" help:"The devices and how far each is held."`
 	History historyCommand `cmd:"" help:"Where and when a document was checked."`
+	Sets    setsCommand    `cmd:"" help:"What devices are sent: trust lists, stop lists, policies, configuration."`
 	Verify  verifyCommand  `cmd:"" help:"Recompute every device's history against what it signed."`
 }
 

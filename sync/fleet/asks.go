@@ -47,6 +47,8 @@ func (c *Centre) fillReply(ctx context.Context, m message, a wire.Ask, answer *w
 		answer.Offers, err = c.records.offers(ctx, m.device, a.Sets, m.at)
 	case a.Piece != nil:
 		answer.Piece, err = c.records.piece(ctx, a.Piece)
+	case a.Commands != nil:
+		answer.Commands, err = c.records.taken(ctx, m.device, a.Commands, m.at)
 	default:
 		answer.Error = "this centre does not answer that: update it"
 	}

@@ -402,6 +402,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	}
 	var err error
 	if c.link != nil {
+		serving.Go(func() { c.sendCommands(ctx) })
 		err = c.ingest(ctx)
 	} else {
 		<-ctx.Done()

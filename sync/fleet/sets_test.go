@@ -36,7 +36,18 @@ func operations(t testing.TB) (note.Signer, note.Verifier) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signer, verifier
+	return signer, named{verifier, public}
+}
+
+// named is a key that knows its text.
+type named struct {
+	note.Verifier
+	text string
+}
+
+func keyText(t testing.TB, v note.Verifier) string {
+	t.Helper()
+	return v.(named).text
 }
 
 type trusted struct{ note.Verifier }

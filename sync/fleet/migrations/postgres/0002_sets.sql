@@ -64,3 +64,5 @@ CREATE TABLE commands (
   told    BIGINT  NOT NULL DEFAULT 0,
   PRIMARY KEY (device, number)
 );
+
+CREATE INDEX commands_waiting ON commands(device, number) WHERE result = '';

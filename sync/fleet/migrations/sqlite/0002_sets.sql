@@ -64,3 +64,5 @@ CREATE TABLE commands (
   told    INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (device, number)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX commands_waiting ON commands(device, number) WHERE result = '';
