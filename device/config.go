@@ -89,6 +89,7 @@ type LookupConfig struct {
 type ConsoleConfig struct {
 	Listen      string        `yaml:"listen"`
 	ForgetAfter time.Duration `yaml:"forget_after"`
+	Ask         string        `yaml:"ask"`
 }
 
 // UplinkConfig is the way to the centre.
@@ -247,6 +248,9 @@ func (c Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Console.Listen)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return &keyError{"console.listen", fmt.Sprintf("%q is not a loopback address with a port, such as 127.0.0.1:8420", c.Console.Listen)}
+	}
+	if err := limen.CheckAsk(c.Console.Ask); err != nil {
+		return &keyError{"console.ask", err.Error()}
 	}
 	if u := c.Uplink; u.Broker != "" {
 		if !strings.HasPrefix(u.Broker, "tls://") {

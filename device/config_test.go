@@ -69,7 +69,7 @@ func TestConfigErrorsNameLineColumnAndFix(t *testing.T) {
 		{"witness for nobody", head + "witness:\n  listen: :8430\n", `:4:11: witness.listen: is set, so witness.neighbors`},
 		{"more witnesses than there are", head + "witness:\n  quorum: 1\n", `:4:11: witness.quorum: 1 of 0`},
 		{"scope of nothing", head + "history:\n  scope:\n    - {documents: [P]}\n", `:5:7: history.scope[0]: needs documents and issuers`},
-		{"site off the earth", head + "sites:\n  - {name: a, latitude: 91, longitude: 0}\n", `:4:26: sites[0].latitude: 91 is not`},
+		{"site off the earth", head + "sites:\n  - {name: a, latitude: 91, longitude: 0}\n", `:4:25: sites[0].latitude: 91 is not`},
 		{"site twice", head + "sites:\n  - {name: a, latitude: 1, longitude: 0}\n  - {name: a, latitude: 1, longitude: 0}\n", `:5:12: sites[1].name: "a" is there twice`},
 		{"no site", "device: g\n", `site: "" must be`},
 		{"no YAML", "site: [", `limen.yaml:1:`},

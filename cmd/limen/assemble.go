@@ -177,7 +177,7 @@ func (o *lateObserver) Observe(e limen.Event) {
 }
 
 func (a *assembly) openConsole(observer *lateObserver) (err error) {
-	opts := page.Options{Site: a.cfg.Site, Device: a.cfg.Device, Devices: a.appliance, Officer: a.appliance, CAN: a.appliance, ForgetAfter: a.cfg.Console.ForgetAfter}
+	opts := page.Options{Site: a.cfg.Site, Device: a.cfg.Device, Devices: a.appliance, Officer: a.appliance, CAN: a.appliance, ForgetAfter: a.cfg.Console.ForgetAfter, Ask: a.cfg.Console.Ask}
 	if hub := a.appliance.Camera(); hub != nil {
 		if a.live, err = liveview.New(hub, liveview.Options{Log: a.log}); err != nil {
 			return err

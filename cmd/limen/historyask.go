@@ -40,7 +40,7 @@ func (a asker) by() (history.Asker, error) {
 // documentOf names a document by its MRZ, or by state and number.
 type documentOf struct {
 	MRZ      []string `name:"mrz" help:"The printed lines; give each with a --mrz of its own, or \"-\" to read them from standard input." sep:"none" placeholder:"LINE"`
-	Document []string `help:"Issuing state and number instead: --document UTO --document L898902C3, or UTO/L898902C3." sep:"none" placeholder:"STATE/NUMBER"`
+	Document []string `help:"Issuing state and number instead: --document UTO --document AB1234567, or UTO/AB1234567." sep:"none" placeholder:"STATE/NUMBER"`
 }
 
 func (d documentOf) given() bool { return len(d.MRZ)+len(d.Document) > 0 }
@@ -83,7 +83,7 @@ var (
 
 func documentNamed(state, number string) (history.Document, error) {
 	if !stateCode.MatchString(state) || !documentNumber.MatchString(number) {
-		return history.Document{}, cli.Usage(errors.New("--document: a state is 1 to 3 letters as the MRZ has it, a number 1 to 39 letters and digits: UTO/L898902C3"))
+		return history.Document{}, cli.Usage(errors.New("--document: a state is 1 to 3 letters as the MRZ has it, a number 1 to 39 letters and digits: UTO/AB1234567"))
 	}
 	return history.Document{Issuer: mrz.Alpha3(strings.ToUpper(state)), Number: strings.ToUpper(number)}, nil
 }

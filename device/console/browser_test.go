@@ -204,6 +204,9 @@ func TestScreens(t *testing.T) {
 		play(s, referred(t, "three"))
 		until(t, ctx, `document.querySelector("#outcome").dataset.outcome === "refer"`)
 		shoot("4-refer")
+		play(s, cloned(t, "clone"))
+		until(t, ctx, `document.querySelectorAll("#earlier .more").length === 2 && document.querySelector("#slip img").naturalWidth > 100`)
+		shoot("6-clone")
 		play(s, mismatched(t, "four"))
 		until(t, ctx, `!document.querySelector("#match").hidden`)
 		shoot("5-mismatch")
@@ -240,6 +243,8 @@ func TestThePageShowsAnInspection(t *testing.T) {
 			t.Errorf("%s: page shows %q, want %q", what, got, c[1])
 		}
 	}
+
+	until(t, ctx, `document.querySelector("#slip img").naturalWidth > 100 && document.querySelector("#slip pre").textContent.includes("entry 4711")`)
 
 	// The next inspection takes everything personal off the page.
 	s.Observe(limen.Event{Inspection: "two", At: noon, Step: limen.StepDocument})

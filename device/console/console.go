@@ -73,6 +73,7 @@ type Options struct {
 	Devices      Devices
 	Officer      Officer
 	CAN          CANEntry
+	Ask          string // how a traveler asks about a check; one line on the slip
 	// ForgetAfter is how long personal data stays after an inspection's last
 	// event (default 2 min).
 	ForgetAfter time.Duration
@@ -130,6 +131,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /page/{file}", serveAsset)
 	mux.HandleFunc("GET /events", s.serveEvents)
 	mux.HandleFunc("GET /image/{which}", s.serveImage)
+	mux.HandleFunc("GET /slip", s.serveSlip)
 	mux.HandleFunc("POST /live", s.serveLive)
 	mux.HandleFunc("POST /decide", s.serveDecide)
 	mux.HandleFunc("POST /can", s.serveCAN)

@@ -183,6 +183,25 @@ func mismatched(t *testing.T, id string) []limen.Event {
 	return events(t, id, noon, true, checks, match, d, nil)
 }
 
+// cloned is one whose document was seen with another chip elsewhere, where an
+// officer refused it since.
+func cloned(t *testing.T, id string) []limen.Event {
+	why := []limen.Reason{because(limen.SODChanged, "land-border-east"), because(limen.TravelImpossible, "land-border-east"), because(limen.RefusedBefore, "land-border-east")}
+	checks := append(goodChecks(),
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryTravel, Status: limen.Failed, Reasons: why[1:2]},
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryChip, Status: limen.Failed, Reasons: why[:1]},
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryRefusals, Status: limen.Failed, Reasons: why[2:]},
+		limen.Check{Name: limen.CheckHistory, Subject: limen.HistoryLosses, Status: limen.Passed})
+	list := events(t, id, noon, true, checks, nil, limen.Decision{Outcome: limen.Refer, Recommendation: limen.RecommendExamine, Reasons: why}, nil)
+	for i, e := range list {
+		if e.Earlier != nil {
+			list[i].Earlier = []limen.Earlier{{At: noon.Add(-40 * time.Minute), Site: "land-border-east", Device: "handheld-7", Outcome: limen.Refer,
+				Officer: limen.Refuse, Correction: "the holder was let go after an hour"}}
+		}
+	}
+	return list
+}
+
 // running is an inspection half way through.
 func running(t *testing.T, id string) []limen.Event {
 	checks := goodChecks()[:3]

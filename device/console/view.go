@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -66,6 +67,8 @@ type recordView struct {
 	Stored bool   `json:"stored"`
 	Text   string `json:"text"`
 	Took   string `json:"took,omitempty"`
+	Slip   string `json:"slip,omitempty"`      // address of the code that the traveler takes along
+	Reads  string `json:"slip_text,omitempty"` // and what it says
 }
 
 type personalView struct {
@@ -97,6 +100,9 @@ type earlierView struct {
 	Place   string    `json:"place"`
 	Outcome string    `json:"outcome"`
 	Word    string    `json:"word"`
+	// Remarks are what was found out since or besides: an officer's word, a
+	// correction, a list of lost documents.
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 type pastView struct {
@@ -164,6 +170,9 @@ func (s *Server) view() view {
 		v.Phase, v.Step = "finished", ""
 		v.Outcome = s.words.outcome(c)
 		v.Record = s.words.record(c.finished)
+		if text := c.slip(s.opts.Ask); text != "" {
+			v.Record.Slip, v.Record.Reads = "/slip?"+url.Values{"of": {c.id}}.Encode(), text
+		}
 		v.MayJudge = s.opts.Officer != nil && c.decision().Outcome == limen.Refer && c.decided == nil
 	}
 	v.Forgot = c.personal == nil
@@ -323,9 +332,22 @@ func (w *Words) personal(c *inspection) *personalView {
 	}
 	for _, e := range p.earlier {
 		place := strings.Trim(e.Site+" · "+e.Device, " ·")
-		v.Earlier = append(v.Earlier, earlierView{At: e.At, Place: place, Outcome: string(e.Outcome), Word: w.headline(e.Outcome).Word})
+		v.Earlier = append(v.Earlier, earlierView{At: e.At, Place: place, Outcome: string(e.Outcome), Word: w.headline(e.Outcome).Word, Remarks: w.remarks(e)})
 	}
 	return v
+}
+
+func (w *Words) remarks(e limen.Earlier) (out []string) {
+	if e.Officer != "" {
+		out = append(out, strings.ReplaceAll(w.Page["earlier_officer"], "{outcome}", capital(strings.ToLower(w.headline(e.Officer).Word))))
+	}
+	if e.Lost {
+		out = append(out, w.Page["earlier_lost"])
+	}
+	if e.Correction != "" {
+		out = append(out, strings.ReplaceAll(w.Page["earlier_corrected"], "{says}", e.Correction))
+	}
+	return out
 }
 
 // fields are what the MRZ says, as an officer reads it.

@@ -58,6 +58,8 @@ var tables = []table{
 	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
+	{"erased", "device, number, note", "device, number"},
+	{"mappings", "device, pseudonym, fleet_key, hash", "device, pseudonym, fleet_key"},
 	{"sets", "name, number, manifest, issued, expires, size, repeats", "name, number"},
 	{"set_forms", "name, number, base, size", "name, number, base"},
 	{"set_pieces", "name, number, base, piece, bytes", "name, number, base, piece"},

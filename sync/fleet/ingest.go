@@ -68,6 +68,11 @@ func (r *Records) take(ctx context.Context, messages []message, receipts note.Si
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("cannot store: %w", err)
 	}
+	if slices.ContainsFunc(answers, func(a wire.Answer) bool { return len(a.Forgotten) > 0 }) {
+		if err := r.database.forget(ctx, r.write); err != nil {
+			return nil, fmt.Errorf("cannot forget what was erased: %w", err)
+		}
+	}
 	return answers, nil
 }
 
@@ -116,6 +121,9 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 		return a, err
 	}
 	a.Receipt, err = wire.Receipt{Device: m.device, Size: h.size, Root: h.root}.Sign(receipts)
+	if err == nil && len(b.Tombstones) > 0 {
+		a.Forgotten, err = wire.SignForgotten(m.device, b.Tombstones, receipts)
+	}
 	return a, err
 }
 
@@ -175,7 +183,14 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 			return h, refuse(wire.RefusedHistory, "the device signed another root for the first %d entries than those the centre stored have: its history was changed", end), nil
 		}
 	}
-	if no := contents(b, verifier); no != nil {
+	erased, no := graves(b, verifier)
+	if no == nil {
+		no = contents(b, erased)
+	}
+	if no == nil {
+		no = mapped(b, verifier)
+	}
+	if no != nil {
 		return h, no, nil
 	}
 	sent, err := held.extend(h.size, b)
@@ -188,18 +203,31 @@ func store(ctx context.Context, tx *sql.Tx, h holding, b wire.Batch, now time.Ti
 	case sent.changed != nil:
 		return h, refuse(wire.RefusedHistory, "entry %d is not the one the centre stored, and the device signed it: its history was changed", *sent.changed), nil
 	}
+	if no, err := known(ctx, tx, b.Device, min(h.size, b.First), erased); no != nil || err != nil {
+		return h, no, err
+	}
 	if err := fill(ctx, tx, h.size, b); err != nil {
 		return h, nil, err
 	}
-	if end <= h.size {
-		return h, nil, nil // sent again
+	after := h
+	if end > h.size { // else sent again
+		after = holding{key: h.key, size: end, root: sent.root}
+		if err := after.write(ctx, tx, h, b, sent, now); err != nil {
+			return h, nil, err
+		}
 	}
-	after := holding{key: h.key, size: end, root: sent.root}
-	return after, nil, after.write(ctx, tx, h, b, sent, now)
+	err = unmap(ctx, tx, b.Device, erased)
+	if err == nil {
+		err = bury(ctx, tx, b.Device, erased)
+	}
+	if err == nil {
+		err = remap(ctx, tx, b)
+	}
+	return after, nil, err
 }
 
 // fill gives entries held without content the content that a good batch has
-// of them. It takes none away.
+// of them, unless the device erased them: an older sending may come later.
 func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 	for k, e := range b.Entries {
 		i := b.First + uint64(k)
@@ -209,7 +237,7 @@ func fill(ctx context.Context, tx *sql.Tx, held uint64, b wire.Batch) error {
 		if e.Erased() {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = $1, body = $2, document = $3 WHERE device = $4 AND number = $5 AND body IS NULL",
+		if _, err := tx.ExecContext(ctx, "UPDATE entries SET salt = $1, body = $2, document = $3 WHERE device = $4 AND number = $5 AND body IS NULL AND NOT EXISTS (SELECT 1 FROM erased x WHERE x.device = entries.device AND x.number = entries.number)",
 			e.Salt, e.Body, document(e.Body), b.Device, i); err != nil {
 			return fmt.Errorf("cannot fill in entry %d of %s: %w", i, b.Device, err)
 		}

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"limen/sync/journal"
@@ -9,22 +8,18 @@ import (
 )
 
 // contents checks that each entry is what its leaf commits to or, where it is
-// the leaf alone, that the device vouched for it: else whoever stands between
+// the leaf alone, that the device erased it: else whoever stands between
 // device and centre could take content away, and the receipt would seal it.
-func contents(b wire.Batch, device note.Verifier) *refused {
-	var erased []journal.Stub
+func contents(b wire.Batch, erased map[uint64]grave) *refused {
 	for k, e := range b.Entries {
 		i := b.First + uint64(k)
 		switch {
 		case e.Erased():
-			erased = append(erased, journal.Stub{Index: i, Leaf: journal.Hash(e.Leaf)})
+			if _, ok := erased[i]; !ok {
+				return refuse(wire.RefusedMalformed, "entry %d comes without content and without the device's tombstone", i)
+			}
 		case journal.Commitment(e.Salt, e.Body) != journal.Hash(e.Leaf):
 			return refuse(wire.RefusedMalformed, "the leaf of entry %d does not commit to its salt and body", i)
-		}
-	}
-	if len(erased) > 0 {
-		if err := journal.CheckVouched(b.Vouched, device, erased); err != nil {
-			return refuse(wire.RefusedMalformed, "%v", err)
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ func openSQLite(dir string) (*Records, error) {
 		return nil, err
 	}
 	base := (&url.URL{Scheme: "file", Path: path}).String() +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-4096)"
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-4096)&_pragma=secure_delete(1)"
 	r := &Records{at: path, database: sqliteDB{}}
 	if r.write, err = sql.Open("sqlite", base+"&_txlock=immediate"); err != nil {
 		return nil, err
@@ -62,6 +62,13 @@ func (sqliteDB) snapshot() *sql.TxOptions { return nil }
 
 // ready has nothing to do: the table has no partitions.
 func (sqliteDB) ready(context.Context, *sql.DB, time.Time) error { return nil }
+
+// forget brings the overwriting (secure_delete) from the log into the file,
+// and ends the log. A reader that is at work may put the latter off.
+func (sqliteDB) forget(ctx context.Context, db *sql.DB) error {
+	var busy, frames, moved int
+	return db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+}
 
 // restored has nothing to do: the next row's number follows the greatest.
 func (sqliteDB) restored(context.Context, *sql.Tx) error { return nil }

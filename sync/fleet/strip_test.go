@@ -1,6 +1,9 @@
 package fleet
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,7 +55,7 @@ func testStrippedContentEarnsNoReceipt(t *testing.T, at place) {
 			t.Errorf("%s: got %+v, %v; want the device blamed for nothing", what, v, err)
 		}
 	}
-	all := b.batch(b.journal, 0, 10)
+	all, whole := b.batch(b.journal, 0, 10), b.batch(b.journal, 0, 10)
 	strip(&all, 3)
 	refused("one stripped", all, "1 entries without content")
 	for k := range all.Entries {
@@ -67,11 +70,18 @@ func testStrippedContentEarnsNoReceipt(t *testing.T, at place) {
 	honest := b.batch(b.journal, 0, 10)
 	more := b.batch(b.journal, 0, 10)
 	strip(&more, 3)
-	refused("one more stripped", more, "vouched for other erased entries")
+	refused("one more stripped", more, "2 entries without content and 1 tombstones")
 	other := b.batch(b.journal, 0, 7)
-	other.Vouched = honest.Vouched
+	other.Tombstones = honest.Tombstones
 	strip(&other, 3)
-	refused("with the word for another", other, "vouched for other erased entries")
+	refused("with the tombstone of another", other, "a tombstone of entry 7 comes with a batch that ends at 7")
+	other = b.batch(b.journal, 0, 8)
+	if other.Entries[7] = all.Entries[7]; !other.Entries[7].Erased() {
+		t.Fatal("entry 7 is not stripped")
+	}
+	strip(&other, 3)
+	other.Entries[7] = whole.Entries[7]
+	refused("with the tombstone of another here", other, "entry 3 comes without content and without the device's tombstone")
 	forger := newBare(t, at)
 	forger.key = newKey(2)
 	forger.journal = forger.openJournal("forged")
@@ -79,10 +89,10 @@ func testStrippedContentEarnsNoReceipt(t *testing.T, at place) {
 	if err := forger.journal.Erase(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	other.Vouched = forger.batch(forger.journal, 0, 10).Vouched
-	refused("with another's word", other, "not signed by limen/gate-1")
-	other.Vouched = other.Checkpoint
-	refused("with the checkpoint for a word", other, "vouched for other erased entries")
+	other.Tombstones = forger.batch(forger.journal, 0, 10).Tombstones
+	refused("with another's tombstone", other, "not signed by limen/gate-1")
+	other.Tombstones = [][]byte{other.Checkpoint}
+	refused("with the checkpoint for a tombstone", other, "not a tombstone")
 
 	b.wantReceipt("what the device sent", b.send(b.name, honest), 10)
 	if n := b.contents(); n != 9 {
@@ -94,40 +104,104 @@ func testStrippedContentEarnsNoReceipt(t *testing.T, at place) {
 	}
 }
 
-// What is held without content is filled in by a sending that has it, and
-// what is held with content never loses it.
-func TestContentIsFilledInAndNeverLost(t *testing.T) { onBoth(t, testContentIsFilledInAndNeverLost) }
+// What the device erased stays erased at the centre, whenever it was erased and
+// whatever comes later; what it did not erase is never lost.
+func TestErasedStaysErased(t *testing.T) { onBoth(t, testErasedStaysErased) }
 
-func testContentIsFilledInAndNeverLost(t *testing.T, at place) {
+func testErasedStaysErased(t *testing.T, at place) {
 	b := newBare(t, at)
 	b.append(10)
 	whole := b.batch(b.journal, 0, 10)
-	for _, i := range []uint64{2, 8} {
-		if err := b.journal.Erase(t.Context(), i); err != nil {
+	erase := func(entries ...uint64) {
+		t.Helper()
+		if err := b.journal.Erase(t.Context(), entries...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.wantReceipt("two erased", b.send(b.name, b.batch(b.journal, 0, 10)), 10)
-	if n := b.contents(); n != 8 {
-		t.Fatalf("with content: got %d, want 8", n)
+	held := func(what string, contents int) {
+		t.Helper()
+		v, err := b.records.Verify(t.Context())
+		if n := b.contents(); n != contents || err != nil || v[0].Fault != nil || v[0].Erased != v[0].Size-uint64(contents) {
+			t.Errorf("%s: got %d with content, %+v, %v; want %d, and all others erased", what, n, v, err, contents)
+		}
 	}
-	wrong := whole
-	wrong.Entries = append([]wire.Entry{}, whole.Entries...)
-	wrong.Entries[2].Body = []byte("what the leaf does not commit to")
-	if a := b.send(b.name, wrong); a.Refusal != wire.RefusedMalformed || b.contents() != 8 {
-		t.Errorf("a body that is not the entry's: got %q, %d with content; want malformed, 8", a.Refusal, b.contents())
-	}
-	b.wantReceipt("a resend with content", b.send(b.name, whole), 10)
-	if n := b.contents(); n != 10 {
-		t.Errorf("with content, after a resend that has it: got %d, want 10", n)
-	}
-	b.wantReceipt("a resend without", b.send(b.name, b.batch(b.journal, 0, 10)), 10)
+	erase(2, 8)
+	b.wantReceipt("two erased before they were sent", b.send(b.name, b.batch(b.journal, 0, 10)), 10)
+	held("two erased before they were sent", 8)
+	b.wantReceipt("an older sending, which has them", b.send(b.name, whole), 10)
+	held("an older sending, which has them", 8)
+
+	erase(3, 9)
 	b.append(2)
-	b.wantReceipt("and with new ones", b.send(b.name, b.batch(b.journal, 0, 12)), 12)
-	if n := b.contents(); n != 12 {
-		t.Errorf("with content, after a resend without: got %d, want 12", n)
+	later := b.batch(b.journal, 10, 12)
+	for _, i := range []uint64{9, 3} {
+		signed, err := b.journal.Tombstone(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		later.Tombstones = append(later.Tombstones, signed)
 	}
-	if v, err := b.records.Verify(t.Context()); err != nil || v[0].Fault != nil || v[0].Erased != 0 {
-		t.Errorf("Verify: got %+v, %v; want no fault, nothing erased", v, err)
+	a := b.send(b.name, later)
+	b.wantReceipt("two erased since, with new ones", a, 12)
+	held("two erased since, with new ones", 8)
+	if err := wire.CheckForgotten(a.Forgotten, b.name, later.Tombstones, b.trust); err != nil {
+		t.Errorf("the centre's word that it erased them: %v", err)
+	}
+	b.wantReceipt("an older sending again", b.send(b.name, whole), 12)
+	held("an older sending again", 8)
+
+	// A tombstone that the device's key signed over another leaf erases nothing.
+	other := b.openJournal("another")
+	kept := b.journal
+	b.journal = other
+	b.append(12)
+	erase(5)
+	b.journal = kept
+	forged, err := other.Tombstone(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, batch := range map[string]wire.Batch{"of what is held": b.batch(b.journal, 10, 12), "of what is here": b.batch(b.journal, 4, 12)} {
+		batch.Tombstones = append(batch.Tombstones, forged)
+		if a := b.send(b.name, batch); a.Refusal != wire.RefusedMalformed || !strings.Contains(a.Detail, "the tombstone of entry 5 is of another leaf") {
+			t.Errorf("another history's tombstone, %s: got %q %q", what, a.Refusal, a.Detail)
+		}
+	}
+	held("after that", 8)
+}
+
+// What was erased is not in any of the database's files.
+func TestErasedIsNotInTheFiles(t *testing.T) {
+	b := newBare(t, inSQLite)
+	const trace = "a trace of the traveller"
+	for _, body := range []string{"before", trace, "after"} {
+		if _, err := b.journal.Append(t.Context(), []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := func() (n int) {
+		files, err := filepath.Glob(b.records.at + "*")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files of %s: %v", b.records.at, err)
+		}
+		for _, f := range files {
+			content, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += bytes.Count(content, []byte(trace))
+		}
+		return n
+	}
+	b.wantReceipt("all", b.send(b.name, b.batch(b.journal, 0, 3)), 3)
+	if found() == 0 {
+		t.Fatal("the search does not find what is there")
+	}
+	if err := b.journal.Erase(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	b.wantReceipt("erased", b.send(b.name, b.batch(b.journal, 0, 3)), 3)
+	if n := found(); n != 0 {
+		t.Errorf("found %d times after it was erased", n)
 	}
 }

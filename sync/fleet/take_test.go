@@ -49,7 +49,6 @@ func newBare(t testing.TB, at place) *bare {
 func (b *bare) batch(j *journal.Journal, first, end uint64) wire.Batch {
 	b.t.Helper()
 	batch := wire.Batch{Device: b.name, First: first}
-	var erased []uint64
 	for i := first; i < end; i++ {
 		e, err := j.Entry(i)
 		if err != nil {
@@ -57,15 +56,14 @@ func (b *bare) batch(j *journal.Journal, first, end uint64) wire.Batch {
 		}
 		batch.Entries = append(batch.Entries, wire.Entry{Leaf: e.Leaf[:], Salt: e.Salt, Body: e.Body})
 		if e.Erased {
-			erased = append(erased, i)
+			signed, err := j.Tombstone(i)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			batch.Tombstones = append(batch.Tombstones, signed)
 		}
 	}
 	var err error
-	if len(erased) > 0 {
-		if batch.Vouched, err = j.Vouch(b.t.Context(), erased); err != nil {
-			b.t.Fatal(err)
-		}
-	}
 	if batch.Checkpoint, err = j.CheckpointAt(b.t.Context(), end); err != nil {
 		b.t.Fatal(err)
 	}

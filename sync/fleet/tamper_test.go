@@ -40,17 +40,25 @@ func TestTamperWithTheCentre(t *testing.T) {
 		{"the last entry dropped", []string{"DELETE FROM entries WHERE number = 19"}, 19, "leaf"},
 		{"an entry dropped, those after it moved up", []string{"DELETE FROM entries WHERE number = 9", "UPDATE entries SET number = -number WHERE number > 9", "UPDATE entries SET number = -number - 1 WHERE number < 0"}, 9, "tree"},
 		{"an entry added", []string{"INSERT INTO entries (device, number, leaf, received) SELECT 'gate-1', 20, zeroblob(32), max(received) FROM entries"}, 20, "leaf"},
+		{"a content taken away as though erased", []string{"UPDATE entries SET salt = NULL, body = NULL, document = NULL WHERE number = 3"}, 3, "tombstone"},
+		{"the same, and a tombstone planted", []string{"UPDATE entries SET salt = NULL, body = NULL, document = NULL WHERE number = 3", "INSERT INTO erased (device, number, note) VALUES ('gate-1', 3, x'00')"}, 3, "tombstone"},
+		{"the same, with another entry's tombstone", []string{"UPDATE entries SET salt = NULL, body = NULL, document = NULL WHERE number = 3", "INSERT INTO erased (device, number, note) SELECT device, 3, note FROM erased WHERE number = 12"}, 3, "tombstone"},
+		{"a tombstone taken away", []string{"DELETE FROM erased"}, 12, "tombstone"},
+		{"a tombstone planted beside a content", []string{"INSERT INTO erased (device, number, note) VALUES ('gate-1', 3, x'00')"}, 3, "tombstone"},
 		{"an entry put under another document", []string{"UPDATE entries SET document = zeroblob(32) WHERE number = 6"}, 6, "index"},
 		{"an entry put under no document", []string{"UPDATE entries SET document = NULL WHERE number = 6"}, 6, "index"},
 		{"a checkpoint edited", []string{"UPDATE checkpoints SET note = x'00'"}, 19, "checkpoint"},
 		{"the checkpoints taken away", []string{"DELETE FROM checkpoints"}, 0, "checkpoint"},
 		{"the root edited", []string{"UPDATE devices SET root = zeroblob(32)"}, 20, "tree"},
 		{"the last entries dropped, and the size set back", []string{"DELETE FROM entries WHERE number >= 15", "UPDATE devices SET size = 15"}, 0, "tree"},
-		{"the device's key exchanged", []string{"UPDATE devices SET public_key = zeroblob(32)"}, 19, "checkpoint"},
+		{"the device's key exchanged", []string{"UPDATE devices SET public_key = zeroblob(32)"}, 12, "tombstone"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBare(t, inSQLite)
 			b.append(20)
+			if err := b.journal.Erase(t.Context(), 12); err != nil {
+				t.Fatal(err)
+			}
 			b.wantReceipt("all", b.send(b.name, b.batch(b.journal, 0, 20)), 20)
 			for _, statement := range c.tamper {
 				b.tamper(statement)

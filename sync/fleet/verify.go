@@ -79,6 +79,10 @@ type walk struct {
 	notes    map[uint64][]byte
 	hashes   pages[heldHash]
 	peaks    journal.Peaks
+	graves   pages[heldGrave]
+	grave    heldGrave // the next, where peeked and there are more
+	peeked   bool
+	more     bool
 }
 
 func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
@@ -88,7 +92,7 @@ func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
 	if w.notes, err = readNotes(ctx, tx, w.Device); err != nil {
 		return err
 	}
-	w.hashes = hashesOf(ctx, tx, w.Device)
+	w.hashes, w.graves = hashesOf(ctx, tx, w.Device), gravesOf(ctx, tx, w.Device)
 	entries := entriesOf(ctx, tx, w.Device)
 	i := uint64(0)
 	for ; w.Fault == nil; i++ {
@@ -162,6 +166,9 @@ func (w *walk) entry(i, number uint64, leaf, salt, body []byte) error {
 		return nil
 	}
 	if err := w.tree(i, journal.Hash(leaf)); err != nil || w.Fault != nil {
+		return err
+	}
+	if err := w.tombstone(i, leaf, salt == nil && body == nil); err != nil || w.Fault != nil {
 		return err
 	}
 	w.checkpoint(i + 1)

@@ -82,8 +82,9 @@ func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
 	return r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT $1", min(max(n, 0), mostChecks))
 }
 
-// History are the entries about one document, newest first: the pseudonym is
-// given by 8 to 64 of its first hex digits.
+// History are the entries about one document, newest first, whichever device
+// they are of: the pseudonym that one of them knows it by is given by 8 to 64 of
+// its first hex digits.
 func (r *Records) History(ctx context.Context, digits string) ([]CheckView, error) {
 	if len(digits) < 8 || len(digits) > 64 || strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" {
 		return nil, fmt.Errorf("a document is named by 8 to 64 hex digits of its pseudonym, not by %d characters", len(digits))
@@ -93,7 +94,9 @@ func (r *Records) History(ctx context.Context, digits string) ([]CheckView, erro
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	return r.checks(ctx, "SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2 ORDER BY sequence DESC LIMIT $3", from, to, mostChecks)
+	return r.checks(ctx, `SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2
+		OR document IN (SELECT other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash WHERE one.pseudonym BETWEEN $1 AND $2)
+		ORDER BY sequence DESC LIMIT $3`, from, to, mostChecks)
 }
 
 func (r *Records) checks(ctx context.Context, query string, args ...any) ([]CheckView, error) {

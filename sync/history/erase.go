@@ -95,7 +95,7 @@ func (h *History) eraseDocument(ctx context.Context, d Document) (Erased, error)
 
 // entriesOf are the entries about a document; questions about it are not.
 func (h *History) entriesOf(p limen.Pseudonym) (out []uint64, err error) {
-	for entry, err := range h.journal.Find(documentKey(p), time.Time{}) {
+	for entry, err := range h.journal.FindBodies(documentKey(p), time.Time{}) {
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (h *History) withAbout(entries []uint64) ([]uint64, error) {
 		if err != nil {
 			continue // what cannot be read can be erased
 		}
-		for about, err := range h.journal.Find(aboutKey(r.ID), time.Time{}) {
+		for about, err := range h.journal.FindBodies(aboutKey(r.ID), time.Time{}) {
 			if err != nil {
 				return nil, err
 			}

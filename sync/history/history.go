@@ -121,7 +121,10 @@ func (h *History) sights(ctx context.Context, p limen.Pseudonym, since time.Time
 		}
 		return said[record]
 	}
-	for entry, err := range h.journal.Find(documentKey(p), since) {
+	for entry, err := range h.journal.FindBodies(documentKey(p), since) {
+		if entry.Erased && err == nil {
+			continue // just now
+		}
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return nil, fmt.Errorf("cannot look for earlier checks: %w", err)
 		}
@@ -245,9 +248,12 @@ func (h *History) show(i uint64) (Shown, error) {
 
 // corrections are what corrections say of a record, newest first.
 func (h *History) corrections(record string) (out []string, err error) {
-	for entry, err := range h.journal.Find(aboutKey(record), time.Time{}) {
+	for entry, err := range h.journal.FindBodies(aboutKey(record), time.Time{}) {
 		if err != nil {
 			return nil, err
+		}
+		if entry.Erased {
+			continue // just now
 		}
 		r, err := limen.DecodeRecord(entry.Body)
 		if err != nil {

@@ -107,6 +107,21 @@ func readParts(txn *badger.Txn, i uint64) (Entry, error) {
 // Find yields the entries appended under key since a time, newest first. It
 // ends after the first error.
 func (j *Journal) Find(key []byte, since time.Time) iter.Seq2[Entry, error] {
+	return j.find(key, since, readEntry)
+}
+
+// FindBodies is Find for who needs index and body alone: it reads a fifth as much.
+func (j *Journal) FindBodies(key []byte, since time.Time) iter.Seq2[Entry, error] {
+	return j.find(key, since, func(txn *badger.Txn, i uint64) (Entry, error) {
+		body, err := get(txn, bodyKey(i))
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return readEntry(txn, i) // erased meanwhile, or damaged: it says
+		}
+		return Entry{Index: i, Body: body}, err
+	})
+}
+
+func (j *Journal) find(key []byte, since time.Time, read func(*badger.Txn, uint64) (Entry, error)) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if since.Before(time.UnixMilli(0)) {
 			since = time.UnixMilli(0) // the zero time would not sort first
@@ -125,7 +140,7 @@ func (j *Journal) Find(key []byte, since time.Time) iter.Seq2[Entry, error] {
 					return nil
 				}
 				i, _ := parseUint64(k[len(k)-8:])
-				e, err := readEntry(txn, i)
+				e, err := read(txn, i)
 				if err != nil {
 					return fmt.Errorf("cannot read entry %d: %w", i, err)
 				}

@@ -136,7 +136,8 @@ func storeOptions(dir string, key []byte, log *slog.Logger) badger.Options {
 		WithEncryptionKey(key). // none: in the clear
 		WithMemTableSize(4 << 20).WithNumMemtables(2).
 		WithValueThreshold(256 << 10).WithValueLogFileSize(1 << 20).
-		WithBlockCacheSize(8 << 20).WithIndexCacheSize(4 << 20).
+		WithBlockCacheSize(8 << 20).
+		WithIndexCacheSize(64 << 20). // filled as the store grows; a lookup decrypts what is not in it
 		WithNumCompactors(2).WithNumGoroutines(1).
 		WithCompression(options.None). // ciphertext of CBOR; the blocks are encrypted
 		WithChecksumVerificationMode(options.OnBlockRead).

@@ -147,13 +147,9 @@ func (o *Outbox) Next(ctx context.Context, limit int) (wire.Batch, error) {
 		return wire.Batch{}, err
 	}
 	graves.size = j.Size()
-	o.mu.Lock()
-	o.told = graves
-	o.mu.Unlock()
 	b := wire.Batch{Tombstones: graves.tombstones, Device: o.opts.Device, First: from}
 	limit = min(max(limit, 1), wire.MaxEntries)
 	bytes := 0
-	var erased []uint64
 	for i := from; i < j.Size() && len(b.Entries) < limit; i++ {
 		e, err := j.Entry(i)
 		if err != nil {
@@ -162,18 +158,30 @@ func (o *Outbox) Next(ctx context.Context, limit int) (wire.Batch, error) {
 		if bytes += len(e.Body); bytes > wire.MaxBatchBytes && len(b.Entries) > 0 {
 			break
 		}
+		if e.Erased {
+			if len(b.Tombstones) == wire.MaxTombstones {
+				break
+			}
+			signed, err := j.Tombstone(i)
+			if err != nil {
+				return b, err
+			}
+			if !slices.ContainsFunc(b.Tombstones, func(t []byte) bool { return string(t) == string(signed) }) {
+				b.Tombstones = append(b.Tombstones, signed)
+			}
+		}
 		b.Entries = append(b.Entries, wire.Entry{Leaf: e.Leaf[:], Salt: e.Salt, Body: e.Body})
 		if e.Erased {
-			erased = append(erased, i)
-		} else if err := o.addMappings(&b, e); err != nil {
+			continue
+		}
+		if err := o.addMappings(&b, e); err != nil {
 			return b, err
 		}
 	}
-	if len(erased) > 0 {
-		if b.Vouched, err = j.Vouch(ctx, erased); err != nil {
-			return b, err
-		}
-	}
+	graves.tombstones = b.Tombstones
+	o.mu.Lock()
+	o.told = graves
+	o.mu.Unlock()
 	if len(b.Mappings) > 0 {
 		if b.Mapped, err = j.Word(wire.MappedHead, wire.Spoken(b.Mappings)); err != nil {
 			return b, err
@@ -203,13 +211,16 @@ func (o *Outbox) addMappings(b *wire.Batch, e journal.Entry) error {
 	return nil
 }
 
+// maxGraves leaves room for those of the batch's own entries.
+const maxGraves = wire.MaxTombstones / 2
+
 // tombstones are some of those the centre must be told of: of entries that it
 // holds, for the others travel as what they are.
 func (o *Outbox) tombstones(held uint64) (t told, err error) {
 	if o.opts.Beside == nil {
 		return t, nil
 	}
-	names, entries, err := o.opts.Beside.Gone(wire.MaxTombstones)
+	names, entries, err := o.opts.Beside.Gone(maxGraves)
 	if err != nil {
 		return t, err
 	}
@@ -235,11 +246,14 @@ func (o *Outbox) Forgotten(ctx context.Context, signed []byte) error {
 	o.mu.Lock()
 	t := o.told
 	o.mu.Unlock()
-	if len(t.names) == 0 {
+	if len(t.tombstones) == 0 {
 		return errors.New("the centre speaks of tombstones, and none were sent")
 	}
 	if err := wire.CheckForgotten(signed, o.opts.Device, t.tombstones, o.opts.Centre); err != nil {
 		return err
+	}
+	if len(t.names) == 0 {
+		return nil
 	}
 	return o.opts.Beside.Told(ctx, t.names)
 }

@@ -22,10 +22,10 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Versions of the payloads; a reader takes no other, but batches of the version
-// before, so that the centre can be updated first. In version 1 batches had none
-// of the device's word about erased entries, in version 2 no mappings and
-// tombstones; in version 1 answers had no cosignature and no word on tombstones.
+// Versions of the payloads; a reader takes no other. In version 1 batches had
+// none of the device's word about erased entries, in version 2 one word for all
+// of a batch's instead of tombstones, and no mappings; in version 1 answers had
+// no cosignature and no word on tombstones.
 const (
 	Version       = 1 // statuses
 	BatchVersion  = 3
@@ -39,7 +39,7 @@ const (
 	MaxBatchBytes = 512 << 10 // bytes of bodies in one batch, unless it has a single entry
 	MaxBody       = 128 << 10 // bytes of one body
 	MaxMappings   = 768       // of one batch: each of its entries under three fleet keys
-	MaxTombstones = 128       // of one batch
+	MaxTombstones = 256       // of one batch
 	maxTombstone  = 512       // bytes of one
 	maxNote       = 4 << 10   // bytes of a signed note
 	maxWord       = 200       // bytes of a text
@@ -115,15 +115,16 @@ type Batch struct {
 	Device     string  `cbor:"3,keyasint"`
 	First      uint64  `cbor:"4,keyasint"`
 	Entries    []Entry `cbor:"5,keyasint"`
-	Checkpoint []byte  `cbor:"6,keyasint"`           // signed note
-	Vouched    []byte  `cbor:"7,keyasint,omitempty"` // signed note: the entries without content, all of them, are erased
+	Checkpoint []byte  `cbor:"6,keyasint"` // signed note
 
 	// Mappings lead from documents to the pseudonyms in this batch's records, so
 	// that the centre can join what devices know of one document, each by a
 	// pseudonym of its own. They are in no leaf, and go when the entries do.
-	Mappings   []Mapping `cbor:"8,keyasint,omitempty"`
-	Mapped     []byte    `cbor:"9,keyasint,omitempty"`  // signed note: the device's word for Mappings
-	Tombstones [][]byte  `cbor:"10,keyasint,omitempty"` // signed notes: entries the centre holds that are erased since, in no order
+	Mappings []Mapping `cbor:"8,keyasint,omitempty"`
+	Mapped   []byte    `cbor:"9,keyasint,omitempty"` // signed note: the device's word for Mappings
+	// Tombstones are signed notes, in no order: of each entry of this batch
+	// without content, and of entries the centre holds that are erased since.
+	Tombstones [][]byte `cbor:"10,keyasint,omitempty"`
 }
 
 // Mapping leads from a document's keyed hash to its pseudonym on one device.
@@ -276,11 +277,7 @@ func checkHead(version, wantVersion int, kind, want Kind, device string) error {
 }
 
 func (b Batch) check() error {
-	want := BatchVersion
-	if b.Version == BatchVersion-1 && len(b.Mappings)+len(b.Mapped)+len(b.Tombstones) == 0 {
-		want = b.Version
-	}
-	if err := checkHead(b.Version, want, b.Kind, KindEntries, b.Device); err != nil {
+	if err := checkHead(b.Version, BatchVersion, b.Kind, KindEntries, b.Device); err != nil {
 		return err
 	}
 	if len(b.Entries) == 0 || len(b.Entries) > MaxEntries {
@@ -291,9 +288,6 @@ func (b Batch) check() error {
 	}
 	if len(b.Checkpoint) == 0 || len(b.Checkpoint) > maxNote {
 		return fmt.Errorf("checkpoint of %d bytes; it has 1 to %d", len(b.Checkpoint), maxNote)
-	}
-	if len(b.Vouched) > maxNote {
-		return fmt.Errorf("word about erased entries of %d bytes; the limit is %d", len(b.Vouched), maxNote)
 	}
 	without := 0
 	for i, e := range b.Entries {
@@ -310,8 +304,8 @@ func (b Batch) check() error {
 			return fmt.Errorf("entry %d: body of %d bytes; it has 1 to %d", b.First+uint64(i), len(e.Body), MaxBody)
 		}
 	}
-	if (without > 0) != (len(b.Vouched) > 0) {
-		return fmt.Errorf("%d entries without content and %d bytes of the device's word that they are erased; one needs the other", without, len(b.Vouched))
+	if without > len(b.Tombstones) {
+		return fmt.Errorf("%d entries without content and %d tombstones; each needs its own", without, len(b.Tombstones))
 	}
 	return b.checkBeside()
 }

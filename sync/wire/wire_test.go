@@ -17,8 +17,8 @@ func hashOf(b byte) []byte { return bytes.Repeat([]byte{b}, hashSize) }
 func sampleBatch() Batch {
 	return Batch{
 		Version: BatchVersion, Kind: KindEntries, Device: "gate-1", First: 7, Checkpoint: []byte("a signed note"),
-		Entries: []Entry{{Leaf: hashOf(1), Salt: hashOf(2), Body: []byte("body")}, {Leaf: hashOf(3)}},
-		Vouched: []byte("another signed note"), Mappings: []Mapping{{hashOf(4), []byte("key1"), hashOf(5)}}, Mapped: []byte("a third"), Tombstones: [][]byte{[]byte("a fourth")},
+		Entries:  []Entry{{Leaf: hashOf(1), Salt: hashOf(2), Body: []byte("body")}, {Leaf: hashOf(3)}},
+		Mappings: []Mapping{{hashOf(4), []byte("key1"), hashOf(5)}}, Mapped: []byte("a third"), Tombstones: [][]byte{[]byte("a fourth")},
 	}
 }
 
@@ -61,16 +61,13 @@ func TestBatchBounds(t *testing.T) {
 		"no checkpoint":    func(b *Batch) { b.Checkpoint = nil },
 		"wildcard device":  func(b *Batch) { b.Device = "+" },
 		"other version":    func(b *Batch) { b.Version = 1 },
-		"nobody vouches":   func(b *Batch) { b.Vouched = nil },
-		"vouched for none": func(b *Batch) { b.Entries = b.Entries[:1] },
-		"long word":        func(b *Batch) { b.Vouched = make([]byte, maxNote+1) },
+		"no tombstone":     func(b *Batch) { b.Tombstones = nil },
 		"nobody maps":      func(b *Batch) { b.Mapped = nil },
 		"maps nothing":     func(b *Batch) { b.Mappings = nil },
 		"short key":        func(b *Batch) { b.Mappings[0].Key = []byte("key") },
 		"many mappings":    func(b *Batch) { b.Mappings = make([]Mapping, MaxMappings+1) },
 		"long tombstone":   func(b *Batch) { b.Tombstones[0] = make([]byte, maxTombstone+1) },
 		"many tombstones":  func(b *Batch) { b.Tombstones = make([][]byte, MaxTombstones+1) },
-		"version 2 maps":   func(b *Batch) { b.Version = 2 },
 		"other kind":       func(b *Batch) { b.Kind = KindStatus },
 		"index overflow":   func(b *Batch) { b.First = 1<<64 - 1 },
 	} {
@@ -101,7 +98,7 @@ func TestLargestBatchFits(t *testing.T) {
 		b.Entries = append(b.Entries, Entry{Leaf: hashOf(1), Salt: hashOf(2), Body: make([]byte, MaxBatchBytes/MaxEntries)})
 	}
 	b.Entries[0] = Entry{Leaf: hashOf(1)}
-	b.Checkpoint, b.Vouched, b.Mapped = make([]byte, maxNote), make([]byte, maxNote), make([]byte, maxNote)
+	b.Checkpoint, b.Mapped = make([]byte, maxNote), make([]byte, maxNote)
 	for range MaxMappings {
 		b.Mappings = append(b.Mappings, Mapping{hashOf(1), []byte("key1"), hashOf(2)})
 	}
@@ -113,19 +110,6 @@ func TestLargestBatchFits(t *testing.T) {
 	raw, err := b.Encode()
 	if err != nil || len(raw) > MaxMessage {
 		t.Errorf("got %d bytes, %v; want at most %d", len(raw), err, MaxMessage)
-	}
-}
-
-// The centre is updated first: it reads the version before.
-func TestVersionBeforeIsRead(t *testing.T) {
-	b := sampleBatch()
-	b.Version, b.Mappings, b.Mapped, b.Tombstones = 2, nil, nil, nil
-	raw, err := encoding.Marshal(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := DecodeBatch(raw); err != nil || got.Version != 2 {
-		t.Errorf("got %+v, %v; want it read", got, err)
 	}
 }
 

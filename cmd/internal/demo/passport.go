@@ -3,8 +3,10 @@ package demo
 import (
 	"crypto"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"limen/cmd/internal/demo/faces"
@@ -28,6 +30,7 @@ type issued struct {
 type authorities struct {
 	trusted, unknown *specimen.Authority
 	now              time.Time
+	made             *sync.Map // passports by what was ordered: who comes again has the chip they had
 }
 
 // newAuthorities makes both afresh: two years old, as most passports are.
@@ -38,7 +41,7 @@ func newAuthorities(now time.Time) (authorities, error) {
 		return authorities{}, err
 	}
 	unknown, err := specimen.NewAuthority(profile, specimen.Seed("a forger's kitchen"))
-	return authorities{trusted, unknown, now}, err
+	return authorities{trusted, unknown, now, &sync.Map{}}, err
 }
 
 // How documents are made: by PACE-ECDH-GM with AES-256 over brainpoolP256r1,
@@ -137,8 +140,17 @@ func (a authorities) make(by *specimen.Authority, t Traveller, fields mrz.Fields
 	case Mapping:
 		spec.PACE = []chipsim.PACE{{OID: paceCAMAES256, ParameterID: brainpoolP256}}
 	}
-	passport, err := by.Issue(spec)
-	return passport, lines, err
+	order := fmt.Sprint(by == a.trusted, t.Document, lines, face)
+	made, ok := a.made.Load(order)
+	if !ok {
+		if made, err = by.Issue(spec); err != nil {
+			return chipsim.Passport{}, nil, err
+		}
+		a.made.Store(order, made)
+	}
+	passport := made.(chipsim.Passport)
+	passport.Files = maps.Clone(passport.Files) // rows change files
+	return passport, lines, nil
 }
 
 // fieldsOf is a row's document as an MRZ states it.

@@ -180,6 +180,7 @@ func (s *Stage) writeConfig(uplink device.UplinkConfig) error {
 		{Name: "stop_list", File: s.path("stop-list.csv")},
 	}
 	c.Console.Listen = "127.0.0.1:0"
+	c.Console.Ask = "ask at utopia.example/check or at this place, with the document"
 	c.Uplink = uplink
 	c.Witness = device.WitnessConfig{Ask: []device.WitnessAsk{{Key: s.Centre.WitnessKey()}}, Quorum: 1}
 	b, err := yaml.Marshal(c)

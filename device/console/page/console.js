@@ -45,6 +45,7 @@ function show(view) {
   showFaces(view);
   showChecks(view);
   showDocument(view);
+  showSlip(view.record);
   showDevices(view.devices);
   showSession(view.session);
   const decide = $("#decide");
@@ -142,8 +143,21 @@ function showDocument(view) {
   if (view.forgotten) fields.replaceChildren(make("div", {}, make("dt", {}, fields.dataset.dropped)));
   const earlier = $("#earlier");
   earlier.hidden = $("#earlier-title").hidden = fields.hidden = view.phase === "idle";
-  const rows = (personal.earlier || []).map((e) => make("li", {}, icon(e.outcome, e.outcome), make("span", {}, e.place, " · ", when(e.at, calendar)), make("span", { class: "state", "data-mark": e.outcome }, e.word)));
+  const rows = (personal.earlier || []).map((e) => make("li", {}, icon(e.outcome, e.outcome), make("span", {}, e.place, " · ", when(e.at, calendar)), make("span", { class: "state", "data-mark": e.outcome }, e.word),
+    ...(e.remarks || []).map((r) => make("span", { class: "more" }, r))));
   earlier.replaceChildren(...(rows.length ? rows : [make("li", { class: "none" }, view.phase === "finished" && !view.forgotten ? earlier.dataset.none : "–")]));
+}
+
+function showSlip(record) {
+  const box = $("#slip"), image = $("img", box);
+  box.hidden = !(record && record.slip);
+  if (box.hidden) {
+    image.removeAttribute("src");
+    $("pre", box).textContent = "";
+    return;
+  }
+  if (image.getAttribute("src") !== record.slip) image.setAttribute("src", record.slip);
+  $("pre", box).textContent = record.slip_text;
 }
 
 function showDevices(devices) {

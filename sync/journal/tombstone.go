@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,22 +12,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// vouchHead begins every word about erased entries. It is no origin, so that
-// no such note passes for a checkpoint, nor the other way.
-const vouchHead = "limen erased v1"
-
 // Stub is what is left of an erased entry.
 type Stub struct {
 	Index uint64
 	Leaf  Hash
-}
-
-// spoken is what a word about stubs is about.
-func spoken(stubs []Stub) (b []byte) {
-	for _, s := range stubs {
-		b = append(binary.BigEndian.AppendUint64(b, s.Index), s.Leaf[:]...)
-	}
-	return b
 }
 
 // wordText is the note text of a device's word about something: head, origin
@@ -63,45 +49,8 @@ func CheckWord(signed []byte, verifier note.Verifier, head string, about []byte)
 	return nil
 }
 
-// Vouch is the device's signed word that these entries, in this order, are
-// erased. A leaf alone does not say who took its content away; this does. It
-// vouches for nothing that is still there.
-func (j *Journal) Vouch(ctx context.Context, indexes []uint64) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	var stubs []Stub
-	for _, i := range indexes {
-		e, err := j.Entry(i)
-		if err != nil {
-			return nil, err
-		}
-		if !e.Erased {
-			return nil, fmt.Errorf("cannot vouch that entry %d is erased: it is not", i)
-		}
-		stubs = append(stubs, Stub{i, e.Leaf})
-	}
-	signed, err := note.Sign(&note.Note{Text: wordText(vouchHead, j.opts.Name, spoken(stubs))}, j.signer)
-	if err != nil {
-		return nil, fmt.Errorf("cannot sign for %d erased entries: %w", len(stubs), err)
-	}
-	return signed, nil
-}
-
-// CheckVouched checks that signed is verifier's word that just these entries,
-// in this order, are erased.
-func CheckVouched(signed []byte, verifier note.Verifier, stubs []Stub) error {
-	n, err := note.Open(signed, note.VerifierList(verifier))
-	if err != nil {
-		return fmt.Errorf("the word about erased entries is not signed by %s: %w", verifier.Name(), err)
-	}
-	if n.Text != wordText(vouchHead, verifier.Name(), spoken(stubs)) {
-		return errors.New("the device vouched for other erased entries than these")
-	}
-	return nil
-}
-
-// tombHead begins every tombstone; see vouchHead.
+// tombHead begins every tombstone. It is no origin, so that no tombstone passes
+// for a checkpoint, nor the other way.
 const tombHead = "limen tombstone v1"
 
 // tombText is the note text: head, origin, index and base64 leaf, a line each.
