@@ -138,7 +138,7 @@ func (a *assembly) openLookups() ([]limen.Lookup, error) {
 	var out []limen.Lookup
 	for _, c := range a.cfg.Lookups {
 		if c.File != "" {
-			out = append(out, lookup.NewStopList(c.Name, c.File, nil))
+			out = append(out, lookup.NewStopList(c.Name, c.File, stopHash(a.keys), nil))
 			continue
 		}
 		ca, err := os.ReadFile(c.CA)

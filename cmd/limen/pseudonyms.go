@@ -7,6 +7,7 @@ import (
 
 	"limen"
 	"limen/device"
+	"limen/device/lookup"
 	"limen/hw/keystore"
 )
 
@@ -27,6 +28,13 @@ func (p pseudonyms) Marks(what string, pseudonym limen.Pseudonym, value []byte) 
 		out = append(out, append(limen.Mark(k.Key[:]), k.Hash[:limen.MarkSize-len(k.Key)]...))
 	}
 	return out
+}
+
+// stopHash is the keyed hash of a stop list's entries.
+func stopHash(keys *keystore.Keystore) lookup.Hasher {
+	return func(value []byte) []limen.Mark {
+		return pseudonyms{keys}.Marks("stop list", limen.Pseudonym{}, value)
+	}
 }
 
 // receiptPath is where the centre's last receipt lies.
