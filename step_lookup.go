@@ -46,7 +46,7 @@ func (in *Inspection) askLookup(ctx context.Context, policy LookupPolicy, p prin
 	case policy.MaxAge > 0 && in.Now().Sub(answer.AsOf) > policy.MaxAge:
 		return unanswered(LookupStale)
 	}
-	if age := in.Now().Sub(answer.AsOf); age >= time.Hour {
+	if age := in.Now().Sub(answer.AsOf); age >= time.Hour && !answer.AsOf.IsZero() {
 		return pass(CheckLookup, because(LookupDated, policy.Name+", "+inWords(age))).of(policy.Name)
 	}
 	return pass(CheckLookup).of(policy.Name)

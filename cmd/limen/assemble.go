@@ -49,12 +49,20 @@ type assembly struct {
 	metrics   *metrics
 	listener  net.Listener
 	witnessing
-	closers []func() error
+	fromCentre
+	policyMu sync.Mutex
+	closers  []func() error
 }
 
 // assemble opens everything that is not a device; devices may come and go.
 func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)) (a *assembly, err error) {
-	a = &assembly{cfg: cfg, log: log, metrics: newMetrics()}
+	return assembleFrom("", cfg, log, finished)
+}
+
+// assembleFrom also names the file the configuration was read from, which the
+// centre may change.
+func assembleFrom(path string, cfg device.Config, log *slog.Logger, finished func(limen.Finished)) (a *assembly, err error) {
+	a = &assembly{cfg: cfg, log: log, metrics: newMetrics(), fromCentre: fromCentre{configPath: path}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -103,6 +111,9 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err := a.openWitness(); err != nil {
 		return a, err
 	}
+	if err := a.openFromCentre(); err != nil {
+		return a, err
+	}
 	if err := a.openUplink(); err != nil {
 		return a, err
 	}
@@ -139,6 +150,12 @@ func (a *assembly) openLookups() ([]limen.Lookup, error) {
 	for _, c := range a.cfg.Lookups {
 		if c.File != "" {
 			out = append(out, lookup.NewStopList(c.Name, c.File, stopHash(a.keys), nil))
+			continue
+		}
+		if c.Set != "" {
+			list := lookup.NewStopList(c.Name, "", stopHash(a.keys), nil)
+			a.stops = append(a.stops, stopSet{c.Set, list})
+			out = append(out, list)
 			continue
 		}
 		ca, err := os.ReadFile(c.CA)
@@ -231,8 +248,12 @@ func (a *assembly) openUplink() error {
 	a.uplink, err = uplink.New(uplink.Options{
 		Broker: strings.TrimPrefix(c.Broker, "tls://"), Device: a.cfg.Device, Outbox: a.outbox, Software: version, Log: a.log,
 		TLS:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
-		OnState: a.uplinkState, Cosigned: a.cosigned,
+		OnState: a.uplinkState, Cosigned: a.cosigned, Commanded: a.command,
 	})
+	if err == nil && a.taker != nil {
+		a.sets.Centre = a.uplink
+		a.taker.Ask(a.uplink)
+	}
 	return err
 }
 
@@ -288,6 +309,11 @@ func (a *assembly) run(ctx context.Context) error {
 	if a.uplink != nil {
 		own("uplink", a.uplink.Run)
 	}
+	if a.taker != nil {
+		own("sets", a.sets.Run)
+		own("commands", a.taker.Run)
+		own("revocation", a.awaitRevocation)
+	}
 	if a.witness != nil {
 		own("witness", func(ctx context.Context) error { return a.witness.Serve(ctx, a.witnessing.listener, a.secured) })
 	}
@@ -314,7 +340,10 @@ func (a *assembly) retain(ctx context.Context) error {
 	for {
 		err := a.history.Tidy(ctx)
 		if err == nil {
-			_, err = a.history.Retain(ctx, a.policy)
+			a.policyMu.Lock()
+			policy := a.policy
+			a.policyMu.Unlock()
+			_, err = a.history.Retain(ctx, policy)
 		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("what the policy keeps no longer was not erased", "error", err)

@@ -101,6 +101,8 @@ func describeEntry(s history.Shown) string {
 		what = fmt.Sprintf("%s by officer %s, about entry %d", what, r.Officer.Officer, r.Officer.Index)
 	case r.Correction != nil:
 		what = fmt.Sprintf("correction by officer %s, about entry %d: %s", r.Correction.Officer, r.Correction.Index, r.Correction.Says)
+	case r.Notice != nil:
+		what = fmt.Sprintf("%s %s: %s", r.Notice.What, r.Notice.Subject, r.Notice.Says)
 	case r.Question != nil:
 		what = fmt.Sprintf("%s by %s, %d found: %s", r.Question.What, r.Question.Who, r.Question.Found, r.Question.Why)
 	}

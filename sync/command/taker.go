@@ -66,6 +66,9 @@ func New(opts Options) (*Taker, error) {
 	return &Taker{opts: opts, look: make(chan struct{}, 1), state: s, told: map[Why]*telling{}}, nil
 }
 
+// Ask names the way to the centre. It is called before Run.
+func (t *Taker) Ask(centre Asker) { t.opts.Centre = centre }
+
 // Last is the number of the last command taken.
 func (t *Taker) Last() uint64 {
 	t.mu.Lock()

@@ -148,6 +148,12 @@ func (h *History) note(ctx context.Context, what string, by Asker, about limen.S
 	return nil
 }
 
+// Notice records what the centre sent the device, and what became of it.
+func (h *History) Notice(ctx context.Context, n limen.Notice) error {
+	_, err := h.append(ctx, limen.NewNotice(n, h.opts.Site, h.opts.Device, newID(), h.opts.Now()))
+	return err
+}
+
 // Correct records what an entry says wrongly; the entry stays as it is.
 func (h *History) Correct(ctx context.Context, index uint64, says string, by Asker) (limen.Receipt, error) {
 	if h.opts.Signer == nil {

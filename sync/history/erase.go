@@ -17,9 +17,10 @@ import (
 
 // Selection is what is to be erased: one of its fields is set.
 type Selection struct {
-	Document *Document `json:"document,omitempty"`
-	Before   time.Time `json:"before,omitzero"`   // entries older than this, but questions
-	Entries  []uint64  `json:"entries,omitempty"` // and what officers said of them
+	Document *Document     `json:"document,omitempty"`
+	Traces   []limen.Trace `json:"-"`                 // … or as the centre knows it
+	Before   time.Time     `json:"before,omitzero"`   // entries older than this, but questions
+	Entries  []uint64      `json:"entries,omitempty"` // and what officers said of them
 }
 
 // Erased is what an erasure took away.
@@ -39,7 +40,12 @@ func (h *History) Erase(ctx context.Context, s Selection, by Asker) (Erased, err
 	var err error
 	switch {
 	case s.Document != nil:
-		out, err = h.eraseDocument(ctx, *s.Document)
+		if h.opts.Pseudonyms == nil {
+			return out, errNoKeys
+		}
+		out, err = h.eraseDocument(ctx, h.opts.Pseudonyms.Traces(s.Document.Issuer, s.Document.Number))
+	case len(s.Traces) > 0:
+		out, err = h.eraseDocument(ctx, s.Traces)
 	case !s.Before.IsZero():
 		out, err = h.eraseOld(ctx, s.Before, time.Time{})
 	case len(s.Entries) > 0:
@@ -58,11 +64,8 @@ func (h *History) Erase(ctx context.Context, s Selection, by Asker) (Erased, err
 
 // eraseDocument forgets all of a document. A check that is being made meanwhile
 // goes too, or is that of a document never seen before.
-func (h *History) eraseDocument(ctx context.Context, d Document) (Erased, error) {
-	if h.opts.Pseudonyms == nil {
-		return Erased{}, errNoKeys
-	}
-	known, err := h.known(h.opts.Pseudonyms.Traces(d.Issuer, d.Number))
+func (h *History) eraseDocument(ctx context.Context, about []limen.Trace) (Erased, error) {
+	known, err := h.known(about)
 	if err != nil {
 		return Erased{}, err
 	}
