@@ -81,10 +81,19 @@ func assembleFrom(path string, cfg device.Config, log *slog.Logger, finished fun
 	if err != nil {
 		return a, err
 	}
+	a.closers = append(a.closers, a.journal.Close)
+	if err := a.openRegion(storeKey[:]); err != nil {
+		return a, err
+	}
+	var region history.Region
+	var online history.Online
+	if a.region != nil {
+		region, online = a.region.Index, a.online
+	}
 	a.history = history.New(a.journal, history.Options{
+		Region: region, Online: online,
 		Pseudonyms: pseudonyms{a.keys}, Signer: a.keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: a.sent(), Log: log,
 	})
-	a.closers = append(a.closers, a.history.Close)
 	store, err := trust.Open(cfg.Trust)
 	if err != nil {
 		return a, fmt.Errorf("cannot open the trust store: %w", err)
@@ -250,7 +259,11 @@ func (a *assembly) openUplink() error {
 		TLS:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
 		OnState: a.uplinkState, Cosigned: a.cosigned, Commanded: a.command,
 	})
-	if err == nil && a.taker != nil {
+	if err != nil {
+		return err
+	}
+	a.region.Centre, a.region.Receipts = a.uplink, centre
+	if a.taker != nil {
 		a.sets.Centre = a.uplink
 		a.taker.Ask(a.uplink)
 	}
@@ -308,6 +321,9 @@ func (a *assembly) run(ctx context.Context) error {
 	}
 	if a.uplink != nil {
 		own("uplink", a.uplink.Run)
+	}
+	if a.region != nil {
+		own("region's index", a.region.Run)
 	}
 	if a.taker != nil {
 		own("sets", a.sets.Run)

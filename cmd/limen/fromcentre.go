@@ -18,7 +18,9 @@ import (
 	"limen/mrtd/trust"
 	orders "limen/sync/command"
 	"limen/sync/history"
+	"limen/sync/index"
 	"limen/sync/set"
+	"limen/sync/uplink"
 )
 
 // fromCentre is what the centre sends the appliance: sets and commands.
@@ -27,6 +29,7 @@ type fromCentre struct {
 	stops      []stopSet
 	taker      *orders.Taker // nil without an operations key
 	sets       *set.Client
+	region     *index.Client // nil without a centre
 	revoked    chan struct{}
 }
 
@@ -220,4 +223,26 @@ func (a *assembly) command(sealed []byte) {
 	if err := a.taker.Take(context.Background(), sealed); err != nil {
 		a.log.Warn("command not done", "error", err)
 	}
+}
+
+// openRegion opens the index of what other devices of the region saw.
+func (a *assembly) openRegion(storeKey []byte) error {
+	if a.cfg.Uplink.Broker == "" {
+		return nil
+	}
+	x, err := index.Open(filepath.Join(a.cfg.Store, "region"), storeKey, nil)
+	if err != nil {
+		return fmt.Errorf("cannot open the region's index: %w", err)
+	}
+	a.closers = append(a.closers, x.Close)
+	a.region = &index.Client{Index: x, Site: a.cfg.Site, Device: a.cfg.Device, Every: time.Minute, Patience: 30 * time.Second, Log: a.log}
+	return nil
+}
+
+// online asks the centre where a document was checked.
+func (a *assembly) online(ctx context.Context, about []limen.Trace, since time.Time) ([]limen.Earlier, time.Time, error) {
+	if a.uplink == nil {
+		return nil, time.Time{}, uplink.ErrAway
+	}
+	return a.region.Online(ctx, about, since)
 }

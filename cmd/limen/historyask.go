@@ -147,7 +147,11 @@ func printFound(con *cli.Console, f history.Found) error {
 		if k.Officer != "" {
 			outcome += ", then " + string(k.Officer) + " by an officer"
 		}
-		fmt.Fprintf(w, "#%d\t%s\t%s/%s\t%s", k.Index, k.At.Format(time.DateTime), k.Site, k.Device, outcome)
+		entry := fmt.Sprintf("#%d", k.Index)
+		if k.Elsewhere {
+			entry = "–"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s/%s\t%s", entry, k.At.Format(time.DateTime), k.Site, k.Device, outcome)
 		for _, r := range k.Reasons {
 			fmt.Fprintf(w, "  %s", r)
 		}

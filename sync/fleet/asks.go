@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"limen/sync/index"
 	"limen/sync/wire"
 )
 
@@ -49,6 +50,15 @@ func (c *Centre) fillReply(ctx context.Context, m message, a wire.Ask, answer *w
 		answer.Piece, err = c.records.piece(ctx, a.Piece)
 	case a.Commands != nil:
 		answer.Commands, err = c.records.taken(ctx, m.device, a.Commands, m.at)
+	case a.Index != nil:
+		answer.Index, err = c.records.nextPart(ctx, a.Index, c.cfg.Regions, c.signer)
+	case a.Seen != nil:
+		seen, err := c.records.seen(ctx, a.Seen)
+		if err != nil {
+			return err
+		}
+		answer.Seen, answer.Word, err = index.Answer(m.device, a.ID, m.at, seen, c.signer)
+		return err
 	default:
 		answer.Error = "this centre does not answer that: update it"
 	}

@@ -66,6 +66,11 @@ var tables = []table{
 	{"rollouts", "name, site, number, at", "name, site"},
 	{"set_reports", "device, name, site, number, refused, why, at", "device, name"},
 	{"commands", "device, number, command, what, made, expires, result, detail, told", "device, number"},
+	{"index_state", "id, cut", "id"},
+	{"index_progress", "device, next", "device"},
+	{"index_segments", "region, number, made, size, sha256", "region, number"},
+	{"index_entries", "handle, device, number, region, segment, gone", "handle"},
+	{"index_removed", "region, segment, handle", "region, segment, handle"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }

@@ -76,8 +76,9 @@ type Config struct {
 	// CA, Certificate and Key are PEM files: the authority that certifies
 	// devices, and the centre's own certificate.
 	CA, Certificate, Key string
-	TLS                  *tls.Config // instead of those three; must require and verify client certificates
-	Devices              []Enrolled  // enrolled at the start, besides those enrolled before
+	TLS                  *tls.Config       // instead of those three; must require and verify client certificates
+	Regions              map[string]string // regions of sites, whose devices share an index; one for all where none is named
+	Devices              []Enrolled        // enrolled at the start, besides those enrolled before
 	Now                  func() time.Time
 	Log                  *slog.Logger
 
@@ -403,6 +404,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	var err error
 	if c.link != nil {
 		serving.Go(func() { c.sendCommands(ctx) })
+		serving.Go(func() { c.keepIndex(ctx) })
 		err = c.ingest(ctx)
 	} else {
 		<-ctx.Done()

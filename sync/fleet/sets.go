@@ -121,14 +121,19 @@ func keepForm(ctx context.Context, tx *sql.Tx, name string, number, base uint64,
 	if err != nil {
 		return fmt.Errorf("cannot store set %s number %d: %w", name, number, err)
 	}
-	pieces := rows{into: "set_pieces (name, number, base, piece, bytes)", columns: 5}
-	for i := 0; i*wire.PieceSize < len(packed); i++ {
-		pieces.add(name, number, base, i, packed[i*wire.PieceSize:min(len(packed), (i+1)*wire.PieceSize)])
-	}
+	pieces := newPieces(name, number, base, packed)
 	if err := pieces.insert(ctx, tx); err != nil {
 		return fmt.Errorf("cannot store set %s number %d: %w", name, number, err)
 	}
 	return nil
+}
+
+func newPieces(name string, number, base uint64, packed []byte) *rows {
+	pieces := &rows{into: "set_pieces (name, number, base, piece, bytes)", columns: 5}
+	for i := 0; i*wire.PieceSize < len(packed); i++ {
+		pieces.add(name, number, base, i, packed[i*wire.PieceSize:min(len(packed), (i+1)*wire.PieceSize)])
+	}
+	return pieces
 }
 
 // contentOf unpacks the full form of a set.

@@ -28,6 +28,8 @@ type Options struct {
 	Pseudonyms   limen.Pseudonymizer
 	Signer       limen.Signer // signs corrections
 	Site, Device string
+	Region       Region           // what other devices saw; nil: not known here
+	Online       Online           // asks the centre; nil: none
 	Sent         func() uint64    // entries the centre may hold, which it must be told of when they are erased; nil: none
 	Now          func() time.Time // time.Now when nil
 	Log          *slog.Logger     // may be nil
@@ -167,8 +169,8 @@ func wasLost(r limen.Record) bool {
 	return false
 }
 
-// Earlier implements limen.History: the document's inspections since a time,
-// newest first, at most 50.
+// Earlier implements limen.History: the document's inspections since a time, here
+// and on other devices of the region, newest first, at most 50.
 func (h *History) Earlier(ctx context.Context, about limen.Subject, since time.Time) ([]limen.Earlier, error) {
 	seen, err := h.sights(ctx, about.Pseudonym, since, maxEarlier)
 	if err != nil {
@@ -178,7 +180,13 @@ func (h *History) Earlier(ctx context.Context, about limen.Subject, since time.T
 	for _, s := range seen {
 		out = append(out, s.earlier)
 	}
-	return out, nil
+	others, _, err := h.elsewhere(about, since, maxEarlier)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, others...)
+	slices.SortStableFunc(out, newestFirst)
+	return out[:min(len(out), maxEarlier)], nil
 }
 
 // Shown is one entry as commands print it.

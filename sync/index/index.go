@@ -159,7 +159,7 @@ func (x *Index) Seen(about []limen.Trace, since time.Time, n int) ([]limen.Earli
 func (s state) sightings(found []entry, since time.Time, n int) (out []limen.Earlier) {
 	slices.SortFunc(found, func(a, b entry) int { return int(int64(b.at()) - int64(a.at())) })
 	officers := map[string]limen.Outcome{}
-	corrected := map[string]bool{}
+	amended := map[string]bool{}
 	seen := map[string]bool{} // a check under two fleet keys is one
 	for i := range found {
 		e := &found[i]
@@ -170,7 +170,7 @@ func (s state) sightings(found []entry, since time.Time, n int) (out []limen.Ear
 				officers[record] = outcome(e[flagsAt])
 			}
 		case e[flagsAt]&flagCorrected != 0:
-			corrected[record] = true
+			amended[record] = true
 		}
 	}
 	for i := range found {
@@ -189,8 +189,8 @@ func (s state) sightings(found []entry, since time.Time, n int) (out []limen.Ear
 			Record: fmt.Sprintf("%x", record), At: at, Outcome: outcome(e[flagsAt]), Officer: officers[record],
 			Lost: e[flagsAt]&flagLost != 0, Pseudonym: limen.Pseudonym(e[pseudonymAt:sodAt]),
 		}
-		if corrected[record] {
-			k.Correction = "corrected: ask the centre how"
+		if amended[record] {
+			k.Correction = corrected
 		}
 		k.Site, k.Device = s.place(e)
 		if i := int(e[proofAt]); i < len(s.Proofs) {

@@ -66,3 +66,45 @@ CREATE TABLE commands (
 );
 
 CREATE INDEX commands_waiting ON commands(device, number) WHERE result = '';
+
+-- The index of checks that devices of a region are sent, in numbered segments.
+-- Segments can be made anew from this table, entries and mappings: what is
+-- erased goes from those that are kept, and from devices by its handle.
+CREATE TABLE index_state (
+  id  BIGINT  PRIMARY KEY,               -- 1
+  cut BIGINT  NOT NULL                   -- when entries were last taken into the index
+);
+
+CREATE TABLE index_progress (
+  device TEXT    PRIMARY KEY REFERENCES devices(name),
+  next   BIGINT  NOT NULL                -- entry of the device's to take next
+);
+
+CREATE TABLE index_segments (
+  region TEXT    NOT NULL,
+  number BIGINT  NOT NULL,
+  made   BIGINT  NOT NULL,
+  size   BIGINT  NOT NULL,               -- bytes, unpacked
+  sha256 BYTEA   NOT NULL,
+  PRIMARY KEY (region, number)
+);
+
+CREATE TABLE index_entries (
+  handle  BYTEA   PRIMARY KEY,           -- random
+  device  TEXT    NOT NULL,
+  number  BIGINT  NOT NULL,
+  region  TEXT    NOT NULL,
+  segment BIGINT  NOT NULL,
+  gone    BIGINT  NOT NULL DEFAULT 0     -- erased, and devices are to be told
+);
+
+CREATE INDEX index_entries_number ON index_entries(device, number);
+CREATE INDEX index_entries_segment ON index_entries(region, segment);
+CREATE INDEX index_entries_gone ON index_entries(region) WHERE gone = 1;
+
+CREATE TABLE index_removed (
+  region  TEXT    NOT NULL,
+  segment BIGINT  NOT NULL,
+  handle  BYTEA   NOT NULL,
+  PRIMARY KEY (region, segment, handle)
+);

@@ -66,3 +66,45 @@ CREATE TABLE commands (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX commands_waiting ON commands(device, number) WHERE result = '';
+
+-- The index of checks that devices of a region are sent, in numbered segments.
+-- Segments can be made anew from this table, entries and mappings: what is
+-- erased goes from those that are kept, and from devices by its handle.
+CREATE TABLE index_state (
+  id  INTEGER PRIMARY KEY,               -- 1
+  cut INTEGER NOT NULL                   -- when entries were last taken into the index
+) STRICT;
+
+CREATE TABLE index_progress (
+  device TEXT    PRIMARY KEY REFERENCES devices(name),
+  next   INTEGER NOT NULL                -- entry of the device's to take next
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE index_segments (
+  region TEXT    NOT NULL,
+  number INTEGER NOT NULL,
+  made   INTEGER NOT NULL,
+  size   INTEGER NOT NULL,               -- bytes, unpacked
+  sha256 BLOB    NOT NULL,
+  PRIMARY KEY (region, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE index_entries (
+  handle  BLOB    PRIMARY KEY,           -- random
+  device  TEXT    NOT NULL,
+  number  INTEGER NOT NULL,
+  region  TEXT    NOT NULL,
+  segment INTEGER NOT NULL,
+  gone    INTEGER NOT NULL DEFAULT 0     -- erased, and devices are to be told
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX index_entries_number ON index_entries(device, number);
+CREATE INDEX index_entries_segment ON index_entries(region, segment);
+CREATE INDEX index_entries_gone ON index_entries(region) WHERE gone = 1;
+
+CREATE TABLE index_removed (
+  region  TEXT    NOT NULL,
+  segment INTEGER NOT NULL,
+  handle  BLOB    NOT NULL,
+  PRIMARY KEY (region, segment, handle)
+) STRICT, WITHOUT ROWID;
