@@ -30,6 +30,7 @@ type commands struct {
 	Devices devicesCommand `cmd:"" help:"The devices and how far each is held."`
 	History historyCommand `cmd:"" help:"Where and when a document was checked."`
 	Sets    setsCommand    `cmd:"" help:"What devices are sent: trust lists, stop lists, policies, configuration."`
+	Command commandCommand `cmd:"" help:"Have devices do something."`
 	Verify  verifyCommand  `cmd:"" help:"Recompute every device's history against what it signed."`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -56,6 +57,40 @@ func (r *Records) Commands(ctx context.Context, device string, n int) ([]Command
 		return err
 	}, "SELECT device, number, what, made, expires, result, detail, told FROM commands WHERE $1 = '' OR device = $1 ORDER BY made DESC, device, number DESC LIMIT $2", device, n)
 	return out, err
+}
+
+// TracesOf are the keyed hashes by which a document is known, and the devices
+// that know it. It is named by 8 to 64 of the first hex digits of its pseudonym
+// on any of them.
+func (r *Records) TracesOf(ctx context.Context, digits string) (traces [][]byte, devices []string, err error) {
+	from, to, err := pseudonymRange(digits)
+	if err != nil {
+		return nil, nil, err
+	}
+	var named int
+	if err := r.read.QueryRowContext(ctx, "SELECT count(DISTINCT pseudonym) FROM mappings WHERE pseudonym BETWEEN $1 AND $2", from, to).Scan(&named); err != nil {
+		return nil, nil, err
+	}
+	if named > 1 {
+		return nil, nil, fmt.Errorf("these digits begin %d pseudonyms: give more of them", named)
+	}
+	err = r.each(ctx, func(scan func(...any) error) error {
+		var key, hash []byte
+		err := scan(&key, &hash)
+		traces = append(traces, slices.Concat(key, hash))
+		return err
+	}, "SELECT DISTINCT fleet_key, hash FROM mappings WHERE pseudonym BETWEEN $1 AND $2 ORDER BY 1 LIMIT 3", from, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = r.each(ctx, func(scan func(...any) error) error {
+		var d string
+		err := scan(&d)
+		devices = append(devices, d)
+		return err
+	}, `SELECT DISTINCT other.device FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash
+		WHERE one.pseudonym BETWEEN $1 AND $2 ORDER BY 1`, from, to)
+	return traces, devices, err
 }
 
 // taken keeps what a device tells of its commands, and returns those that follow.
