@@ -22,7 +22,7 @@ PEER_PACKAGES  := vsmartcard-vpicc jython
 
 FUZZTIME ?= 60s
 
-.PHONY: help deps deps-test build models demo test peers check bench fuzz run train clean
+.PHONY: help deps deps-test build models demo test faults peers check bench bench-sync fuzz run train clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ test: deps-test build check ## everything CI runs
 	$(GO) test -timeout 15m ./...
 	$(GO) test -tags matprofile -run Mat ./matcher/cvface ./capture/cvcam # OpenCV's memory is given back
 
+faults: deps-test ## break everything between a check and the centre, ARGS="--runs N --seed S": nothing acknowledged may be lost
+	@mkdir -p bin
+	@$(GO) test -c -o bin/faults.test ./sync/faults
+	@cd sync/faults && ../../bin/faults.test $(or $(ARGS),--runs 100)
+
 peers: deps-test build ## meet others' passports and readers (docs/peers.md), and compare what a reading costs
 	$(call install-missing,$(PEER_PACKAGES))
 	$(GO) test -count=1 -timeout 30m -v ./cmd/internal/peers -all -limen $(CURDIR)/bin/limen -figures $(or $(FIGURES),9)
@@ -81,6 +86,10 @@ peers: deps-test build ## meet others' passports and readers (docs/peers.md), an
 bench: build ## speed, bytes and memory, about five minutes; figures go to docs/figures.md
 	@echo "$$(date -u +%F) $$(nproc) cores, load$$(uptime | sed 's/.*load average//')"
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),1s) -timeout 20m $(or $(PKG),$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u))
+
+bench-sync: deps-test ## appends, entries from device to receipt, many connections; figures go to docs/figures.md
+	$(GO) test -run '^$$' -bench 'Append|Fsync' -benchtime $(or $(BENCHTIME),1s) ./sync/journal
+	$(GO) test -run '^$$' -bench 'Ingest|JournalToCentre|Connections' -benchtime $(or $(BENCHTIME),1s) -timeout 30m ./sync/fleet $(if $(ARGS),-args $(ARGS))
 
 fuzz: deps ## every fuzz target for FUZZTIME (60s) each; PKG=./mrtd/lds for one package, JOBS=2 at a time, LOG=file to go on from
 	@FUZZTIME=$(FUZZTIME) JOBS=$(or $(JOBS),1) LOG=$(LOG) GO=$(GO) scripts/fuzz $(or $(PKG),./...)

@@ -137,7 +137,7 @@ func advice(code ReasonCode) Recommendation {
 	switch code {
 	case StopListHit, ReportedLost, LostBefore:
 		return RecommendHold
-	case TravelImpossible, FaceMismatch, FaceSeveral, PortraitNoFace, PortraitSmall, PortraitSeveral, PresentationAttack:
+	case TravelImpossible, FaceMismatch, FaceSeveral, PortraitNoFace, PortraitSmall, PortraitSeveral, PresentationAttack, PADFaceChanged:
 		return RecommendIdentify
 	case ReasonCode(authn.TrustStale), ReasonCode(authn.CRLUnknown), ReasonCode(authn.CRLSignatureInvalid), // the appliance's lists, not the document
 		NotEligible, DocumentExpired, ExpiryUnknown, ModelMissing, ModelChanged, ModelDemo, PADModelMissing, PADTooLittle, MorphUntrained, LookupStale, LookupDated, LookupUnavailable, HistoryAway, HistoryNotKept, PlaceUnknown, RefusedBefore, CameraAway, ChipReaderAway, PortraitDecoderAway, CheckMissing, RecordNotStored:

@@ -20,6 +20,7 @@ type Event struct {
 	Check    *Check        // a check was answered
 	Portrait image.Image   // the chip's portrait
 	Live     image.Image   // the best live frame
+	Quality  *Quality      // of the portrait or of the best live frame
 	Match    *Comparison   // live face against portrait
 	Earlier  []Earlier     // the document's earlier checks
 	Finished *Finished     // the decision was made and recorded

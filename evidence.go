@@ -17,6 +17,7 @@ type Evidence struct {
 	Document   Document
 	Chip       ChipFacts
 	Face       *Comparison
+	Quality    []Quality
 	Earlier    []Earlier
 	Checks     []Check
 	Spent      Spent

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -101,6 +102,17 @@ func (f *fakes) Decode(context.Context, []byte) (image.Image, error) {
 	return image.NewGray(image.Rect(0, 0, 8, 8)), nil
 }
 
+// Describe measures nothing of a portrait but that it is there.
+func (f *fakes) Describe(_ context.Context, portrait image.Image) (image.Image, func()) {
+	return measuredPortrait{portrait}, func() {}
+}
+
+type measuredPortrait struct{ image.Image }
+
+func (measuredPortrait) Quality() []Component {
+	return []Component{{Name: "sharpness", Value: 60, Low: true}}
+}
+
 func (f *fakes) Append(_ context.Context, r Record, _ Subject) (Receipt, error) {
 	if f.storeErr != nil {
 		return Receipt{}, f.storeErr
@@ -139,6 +151,9 @@ var demoModel = &Comparison{Threshold: 0.45, Model: "small", Grade: "demo", FMR:
 func (f fakeFace) Best() image.Image { return image.NewGray(image.Rect(0, 0, 8, 8)) }
 func (f fakeFace) Reasons() []Reason { return f.why }
 func (f fakeFace) Close()            {}
+func (f fakeFace) Quality() []Component {
+	return []Component{{Name: "sharpness", Value: 95}, {Name: "luminance_mean", Value: 80}}
+}
 func (f fakeFace) Compare(context.Context, image.Image) (Comparison, error) {
 	if f.by != nil {
 		c := *f.by
@@ -324,6 +339,46 @@ func TestNothingIsGatheredOfTheIneligible(t *testing.T) {
 			t.Errorf("ports used: %v, want none", x.ports.touched)
 		}
 	})
+}
+
+type observerFunc func(Event)
+
+func (f observerFunc) Observe(e Event) { f(e) }
+
+// What was measured of both pictures reaches the screen and the record, also
+// when the face is not fit; a portrait that nobody vouched for is not measured.
+func TestQualityOfBothPicturesIsRecorded(t *testing.T) {
+	portrait, live := Quality{PicturePortrait, measuredPortrait{}.Quality()}, Quality{PictureLive, fakeFace{}.Quality()}
+	for name, c := range map[string]struct {
+		change func(*crossing)
+		want   []Quality
+	}{
+		"a match":            {func(*crossing) {}, []Quality{live, portrait}},
+		"no fit frame":       {func(x *crossing) { x.ports.face = fakeFace{why: []Reason{because(FaceNotFound)}} }, []Quality{live, portrait}},
+		"no camera":          {func(x *crossing) { x.in.Camera = nil }, nil},
+		"a changed portrait": {func(x *crossing) { x.chip.Files[0x0102][200] ^= 1 }, []Quality{live}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newCrossing(t)
+				c.change(x)
+				var mu sync.Mutex
+				var seen []Quality
+				x.in.Observer = observerFunc(func(e Event) {
+					if e.Quality != nil {
+						mu.Lock()
+						defer mu.Unlock()
+						seen = append(seen, *e.Quality)
+					}
+				})
+				got := x.run().Record.Quality
+				slices.SortFunc(seen, func(a, b Quality) int { return strings.Compare(string(a.Picture), string(b.Picture)) })
+				if !reflect.DeepEqual(got, c.want) || !reflect.DeepEqual(seen, c.want) {
+					t.Errorf("record %+v, screen %+v; want %+v", got, seen, c.want)
+				}
+			})
+		})
+	}
 }
 
 // Nobody is admitted whose admission could not be recorded.

@@ -13,6 +13,7 @@ import (
 type HistoryPolicy struct {
 	Keep          time.Duration `yaml:"keep" json:"keep,omitzero"`                     // records about documents; zero: until they are erased by hand
 	KeepQuestions time.Duration `yaml:"keep_questions" json:"keep_questions,omitzero"` // records of who asked what; zero: until they are erased by hand
+	IndexExpires  time.Duration `yaml:"index_expires" json:"index_expires,omitzero"`   // what other devices saw, without word from the center; zero: never
 	TravelSpeed   float64       `yaml:"travel_speed" json:"travel_speed,omitzero"`     // the fastest anybody travels, km/h; zero: not judged
 	TravelMargin  float64       `yaml:"travel_margin" json:"travel_margin,omitzero"`   // km that take no time: sites next to each other, clocks that differ
 	RefusedWithin time.Duration `yaml:"refused_within" json:"refused_within,omitzero"` // how long a refusal counts; zero: not at all
@@ -24,7 +25,7 @@ type HistoryPolicy struct {
 var historyReasons = []ReasonCode{TravelImpossible, SODChanged, ChipKeyChanged, RefusedBefore, LostBefore}
 
 func (p HistoryPolicy) validate() error {
-	for key, d := range map[string]time.Duration{"keep": p.Keep, "keep_questions": p.KeepQuestions, "refused_within": p.RefusedWithin} {
+	for key, d := range map[string]time.Duration{"keep": p.Keep, "keep_questions": p.KeepQuestions, "index_expires": p.IndexExpires, "refused_within": p.RefusedWithin} {
 		if d < 0 {
 			return fmt.Errorf("history.%s: is less than zero", key)
 		}

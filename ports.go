@@ -72,6 +72,7 @@ type LiveFace interface {
 // attack (ISO/IEC 30107-3).
 type PresentationJudge interface {
 	// Presentation is Passed, Failed or NotPerformed, with why it did not pass.
+	// It speaks of every frame that was compared so far.
 	Presentation() (Status, []Reason)
 }
 

@@ -81,6 +81,7 @@ const (
 	PADModelMissing    ReasonCode = "pad_model_missing"       // no network, and motion alone did not suffice
 	PADTooShort        ReasonCode = "pad_sequence_too_short"  // the face was not seen long enough
 	PADTooLittle       ReasonCode = "pad_evidence_too_little" // nothing seen speaks clearly
+	PADFaceChanged     ReasonCode = "pad_face_changed"        // the face that is compared is not the one that was watched
 	MorphSuspected     ReasonCode = "morph_suspected"
 	MorphUntrained     ReasonCode = "morph_classifier_missing" // none was trained for the recogniser that judges
 

@@ -22,7 +22,8 @@ const (
 )
 
 // Record is one entry of the history. It names no person and holds no number,
-// portrait, template or image; the document is a pseudonym.
+// portrait, template or image; the document is a pseudonym. Of the two pictures
+// it holds what was measured of light, sharpness and the like.
 //
 // It is encoded once, as deterministic CBOR (RFC 8949, 4.2.1), and from then
 // on stored, hashed and sent as those bytes.
@@ -43,10 +44,11 @@ type Record struct {
 	Policy   string           `json:"policy,omitempty" cbor:"14,keyasint,omitempty"`
 	Software string           `json:"software,omitempty" cbor:"15,keyasint,omitempty"`
 	Officer  *OfficerDecision `json:"officer,omitempty" cbor:"16,keyasint,omitempty"`
+	Quality  []Quality        `json:"quality,omitempty" cbor:"17,keyasint,omitempty"` // of the pictures; absent from records of before it was measured
 
-	Correction *Correction `json:"correction,omitempty" cbor:"17,keyasint,omitempty"`
-	Question   *Question   `json:"question,omitempty" cbor:"18,keyasint,omitempty"`
-	Notice     *Notice     `json:"notice,omitempty" cbor:"19,keyasint,omitempty"`
+	Correction *Correction `json:"correction,omitempty" cbor:"18,keyasint,omitempty"`
+	Question   *Question   `json:"question,omitempty" cbor:"19,keyasint,omitempty"`
+	Notice     *Notice     `json:"notice,omitempty" cbor:"20,keyasint,omitempty"`
 }
 
 // RecordVersion is the version this code writes. It reads version 1 too, which
@@ -85,7 +87,7 @@ var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
 // Encode writes a record as deterministic CBOR.
 func (r Record) Encode() ([]byte, error) { return encoding.Marshal(r) }
 
-// maxRecord bounds a record: an inspection's is near 1.5 kB.
+// maxRecord bounds a record: an inspection's is near 3 kB, half of it quality components.
 const maxRecord = 64 << 10
 
 // DecodeRecord reads a record.

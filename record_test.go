@@ -3,6 +3,7 @@ package limen
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"reflect"
 	"testing"
@@ -26,6 +27,7 @@ func sampleRecord() Record {
 		Checks:   []Check{pass(CheckMRZ), fail(CheckDGHash, because("dg_hash_mismatch", "DG2")).of("DG2")},
 		Decision: Decision{Outcome: Refer, Reasons: []Reason{because("dg_hash_mismatch", "DG2")}, Recommendation: RecommendExamine},
 		Spent:    Spent{1, 2, 3, 4}, Policy: "test", Software: "v0",
+		Quality: []Quality{{PictureLive, []Component{{Name: "sharpness", Value: 97}, {Name: "luminance_mean", Value: 40, Low: true}}}},
 	}
 }
 
@@ -42,6 +44,29 @@ func TestRecordSurvivesItsEncoding(t *testing.T) {
 	again, err := got.Encode()
 	if err != nil || !bytes.Equal(again, b) {
 		t.Errorf("encoding is not deterministic: %x, then %x (%v)", b, again, err)
+	}
+}
+
+// beforeQuality is sampleRecord as it was written before pictures were measured.
+const beforeQuality = "rwEBAmppbnNwZWN0aW9uA2QwMTIzBG92aWxuaXVzLWFpcnBvcnQFZmdhdGUtMQYbAAABoMRQbAAHGwAAAaDEUHugCKQBY1REMwJhUANjVVRPBFggAQIDAAAA" +
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJpAFjQkFDAoIBAgYYUAcZUggKpQH7P+ZmZmZmZmYC+z/aPXCj1wo9A2FtBGtvcGVyYXRpb25hbAX7P1BiTdLx" +
+	"qfwLgqIBY21yegNmcGFzc2VkpAFnZGdfaGFzaAJjREcyA2ZmYWlsZWQEgaIBcGRnX2hhc2hfbWlzbWF0Y2gCY0RHMgyjAWVyZWZlcgKBogFwZGdfaGFzaF9t" +
+	"aXNtYXRjaAJjREcyBGdleGFtaW5lDaQBAQICAwMEBA5kdGVzdA9idjA="
+
+// A history holds records of years: what is added to them leaves the old ones readable.
+func TestRecordsOfBeforeQualityAreRead(t *testing.T) {
+	b, err := base64.StdEncoding.DecodeString(beforeQuality)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sampleRecord()
+	want.Quality, want.Version = nil, 1
+	got, err := DecodeRecord(b)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	if again, err := got.Encode(); err != nil || !bytes.Equal(again, b) {
+		t.Errorf("encoded again it is %x (%v), not the same bytes", again, err)
 	}
 }
 

@@ -14,12 +14,14 @@ import (
 // liveFace is what the camera saw.
 type liveFace struct {
 	checks
-	face  LiveFace
-	spent time.Duration
+	face    LiveFace
+	quality *Quality
+	spent   time.Duration
 }
 
 func (f liveFace) addTo(e *Evidence) {
 	f.checks.addTo(e)
+	e.addQuality(f.quality)
 	e.Spent.Face = SpanOf(f.spent)
 }
 
@@ -28,9 +30,8 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	start := in.Now()
 	out := liveFace{}
 	in.observe(Event{Step: StepFace})
-	alive := needs(CheckFaceAlive, CheckFace)
 	done := func(c Check) liveFace {
-		out.checks, out.spent = checks{c, alive}, in.Now().Sub(start)
+		out.checks, out.spent = checks{c}, in.Now().Sub(start)
 		in.tell(StepFace, out.checks...)
 		return out
 	}
@@ -48,17 +49,22 @@ func (in *Inspection) captureFace(ctx context.Context) liveFace {
 	}
 	if best := face.Best(); best != nil {
 		in.observe(Event{Step: StepFace, Live: best})
+		out.quality = in.measured(StepFace, PictureLive, face)
 	}
 	if why := face.Reasons(); len(why) > 0 {
 		face.Close()
 		return done(fail(CheckFace, why...))
 	}
-	out.face, alive = face, judgePresentation(face)
+	out.face = face
 	return done(pass(CheckFace))
 }
 
-// judgePresentation asks a camera that watches for presentation attacks.
+// judgePresentation asks a camera that watches for presentation attacks, after
+// the comparison: what was compared is what must have been alive.
 func judgePresentation(face LiveFace) Check {
+	if face == nil {
+		return needs(CheckFaceAlive, CheckFace)
+	}
 	judge, ok := face.(PresentationJudge)
 	if !ok {
 		return notPerformed(CheckFaceAlive, because(NotSupported))
@@ -83,6 +89,12 @@ type portrait struct {
 	image     image.Image
 	described image.Image // image as the camera compares it
 	forget    func()      // erases the description; nil without one
+	quality   *Quality
+}
+
+func (p portrait) addTo(e *Evidence) {
+	p.checks.addTo(e)
+	e.addQuality(p.quality)
 }
 
 // earlyPortrait is DG2's portrait being decoded while other files travel:
@@ -147,6 +159,7 @@ func (in *Inspection) decodePortrait(ctx context.Context, sod, dg2 []byte) portr
 	out.described = out.image
 	if camera, ok := in.Camera.(PortraitDescriber); ok && vouched {
 		out.described, out.forget = camera.Describe(ctx, out.image)
+		out.quality = in.measured(StepMatch, PicturePortrait, out.described)
 	}
 	return out
 }
@@ -180,13 +193,14 @@ func (in *Inspection) decode(ctx context.Context, raw []byte) portrait {
 
 // matched is the comparison.
 type matched struct {
+	alive      Check
 	check      Check
 	morph      Check
 	comparison *Comparison
 }
 
 func (m matched) addTo(e *Evidence) {
-	e.Checks = append(e.Checks, m.check, m.morph)
+	e.Checks = append(e.Checks, m.alive, m.check, m.morph)
 	e.Face = m.comparison
 }
 
@@ -200,25 +214,26 @@ func (in *Inspection) matchFace(ctx context.Context, proof authenticity, p portr
 		defer p.forget()
 	}
 	out := in.match(ctx, proof, p, live)
-	out.morph = judgeMorph(ctx, out.check, p, live)
+	out.alive = judgePresentation(live.face)
+	out.morph = judgeMorph(ctx, out, p, live.face)
 	if out.comparison != nil {
 		in.observe(Event{Step: StepMatch, Match: out.comparison})
 	}
-	in.tell(StepMatch, out.check, out.morph)
+	in.tell(StepMatch, out.alive, out.check, out.morph)
 	return out
 }
 
 // judgeMorph asks whether a portrait that the live face matches is one person's
 // alone: one that it does not match is refused without, and what is no live
 // face says nothing.
-func judgeMorph(ctx context.Context, match Check, p portrait, live liveFace) Check {
-	if match.Status != Passed {
+func judgeMorph(ctx context.Context, m matched, p portrait, live LiveFace) Check {
+	if m.check.Status != Passed {
 		return needs(CheckFaceMorph, CheckFaceMatch)
 	}
-	if live.status(CheckFaceAlive, "") == Failed {
+	if m.alive.Status == Failed {
 		return needs(CheckFaceMorph, CheckFaceAlive)
 	}
-	judge, ok := live.face.(MorphJudge)
+	judge, ok := live.(MorphJudge)
 	if !ok {
 		return notPerformed(CheckFaceMorph, because(NotSupported))
 	}

@@ -15,7 +15,7 @@ const recordLimit = 10 * time.Second
 func (in *Inspection) record(ctx context.Context, about Subject, e Evidence, d Decision) Finished {
 	r := Record{
 		Version: RecordVersion, Kind: KindInspection, ID: in.ID, Site: in.Site, Device: in.Device,
-		Started: MomentOf(e.Started), Ended: MomentOf(e.Ended), Document: e.Document, Chip: e.Chip, Face: e.Face,
+		Started: MomentOf(e.Started), Ended: MomentOf(e.Ended), Document: e.Document, Chip: e.Chip, Face: e.Face, Quality: e.Quality,
 		Checks: e.Checks, Decision: d, Spent: e.Spent, Policy: in.Policy.Name, Software: in.Software,
 	}
 	receipt, err := in.append(ctx, r, about)

@@ -62,21 +62,24 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 	frames, cancel := f.hub.Subscribe()
 	defer cancel()
 	watch := spoof.NewWatch(f.engine, f.network)
-	defer watch.Close()
 	sample, err := matcher.Collect(ctx, frames, watch, limits)
 	if err == nil && sample.Good() {
 		err = watch.Follow(ctx, frames) // motion takes longer to show than a face
 	}
+	s := f.hub.State()
+	switch {
+	case err != nil:
+	case s.Phase == capture.Lost && !sample.Good(): // it has not seen that nobody is there
+		err = s.Reason
+	case sample.Seen == 0:
+		err = capture.ErrStalled
+	}
+	live := &liveFace{camera: f, sample: sample, watch: watch, tell: limits.Guide}
 	if err != nil {
-		sample.Release()
+		live.Close()
 		return nil, cameraAway(err)
 	}
-	// A camera that went while it looked has not seen that nobody is there.
-	if s := f.hub.State(); s.Phase == capture.Lost && !sample.Good() {
-		sample.Release()
-		return nil, cameraAway(s.Reason)
-	}
-	live := &liveFace{camera: f, sample: sample, best: sample.Image(), tell: limits.Guide, presentation: watch.Judge()}
+	live.best, live.quality = sample.Image(), components(sample.Components())
 	if deadline, ok := ctx.Deadline(); ok {
 		live.left = deadline.Sub(began) - time.Since(began)
 	}
@@ -87,11 +90,7 @@ func (f *faceCamera) CaptureGuided(ctx context.Context, tell func(limen.Guidance
 		live.reasons = live.reasons[:1] // the most frequent: one thing to tell the traveller
 	}
 	if sample.Good() && !sample.OnePerson(f.model.threshold) {
-		live.reasons = []limen.Reason{{Code: limen.FaceSeveral}} // one after the other
-	}
-	if sample.Seen == 0 {
-		sample.Release()
-		return nil, cameraAway(capture.ErrStalled)
+		live.reasons = []limen.Reason{live.several()} // one after the other
 	}
 	return live, nil
 }
@@ -105,16 +104,34 @@ type liveFace struct {
 	camera  *faceCamera
 	sample  matcher.Sample
 	best    image.Image
+	quality []limen.Component // of best
 	reasons []limen.Reason
 	tell    func(matcher.Guidance)
 	left    time.Duration // of the time for looking, for a comparison that is not clear
 
-	presentation spoof.Judgement
+	watch *spoof.Watch // sees every frame of the sample
 }
 
 func (l *liveFace) Best() image.Image       { return l.best }
 func (l *liveFace) Reasons() []limen.Reason { return l.reasons }
-func (l *liveFace) Close()                  { l.sample.Release() }
+
+// Close implements limen.LiveFace.
+func (l *liveFace) Close() {
+	l.sample.Release()
+	l.watch.Close()
+}
+
+// Quality implements limen.Measured.
+func (l *liveFace) Quality() []limen.Component { return l.quality }
+
+// components are measured ones as records hold them.
+func components(measured []matcher.Measured) []limen.Component {
+	var out []limen.Component
+	for _, m := range measured {
+		out = append(out, limen.Component{Name: string(m.Component), Value: m.Value, Low: m.Low()})
+	}
+	return out
+}
 
 // described is a portrait with the template of its largest face, or why there
 // is none. The template is biometric data.
@@ -122,6 +139,7 @@ type described struct {
 	image.Image
 	template matcher.Template
 	model    string // whose template it is
+	quality  []limen.Component
 	err      error
 }
 
@@ -131,23 +149,28 @@ func (*described) Format(f fmt.State, _ rune) { io.WriteString(f, "[portrait red
 // LogValue redacts.
 func (*described) LogValue() slog.Value { return slog.StringValue("[portrait redacted]") }
 
+// Quality implements limen.Measured.
+func (d *described) Quality() []limen.Component { return d.quality }
+
 // Describe implements limen.PortraitDescriber.
 func (f *faceCamera) Describe(_ context.Context, img image.Image) (image.Image, func()) {
 	d := &described{Image: img, model: f.model.name, err: f.broken}
 	if f.broken == nil {
-		d.template, d.err = f.describe(img)
+		d.template, d.quality, d.err = f.describe(img)
 	}
 	return d, func() { clear(d.template) }
 }
 
-// describe is the template of a portrait's largest face.
-func (f *faceCamera) describe(img image.Image) (matcher.Template, error) {
+// describe is the template of a portrait's largest face, and the portrait's
+// quality, which is measured whether or not it can be compared.
+func (f *faceCamera) describe(img image.Image) (matcher.Template, []limen.Component, error) {
 	faces, err := f.engine.Detect(img)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	unable := func(code limen.ReasonCode, why string) (matcher.Template, error) {
-		return nil, &limen.Unable{Reason: limen.Reason{Code: code}, Err: errors.New(why)}
+	quality := components(matcher.Components(img, faces))
+	unable := func(code limen.ReasonCode, why string) (matcher.Template, []limen.Component, error) {
+		return nil, quality, &limen.Unable{Reason: limen.Reason{Code: code}, Err: errors.New(why)}
 	}
 	second := matcher.DefaultThresholds().SecondFace
 	switch {
@@ -158,7 +181,8 @@ func (f *faceCamera) describe(img image.Image) (matcher.Template, error) {
 	case faces[0].EyeDistance() < portraitEyes:
 		return unable(limen.PortraitSmall, "the eyes in the portrait are too close together to compare by")
 	}
-	return f.engine.Template(img, faces[0])
+	template, err := f.engine.Template(img, faces[0])
+	return template, quality, err
 }
 
 // portraitEyes is how many pixels a portrait's eyes are apart at least. The
@@ -183,12 +207,21 @@ func (l *liveFace) Compare(ctx context.Context, img image.Image) (limen.Comparis
 	}
 	m := l.camera.model
 	if !l.makeSure(ctx, d.template, matcher.Sequence{Threshold: m.threshold}) {
-		return limen.Comparison{}, &limen.Unable{Reason: limen.Reason{Code: limen.FaceSeveral}, Err: errors.New("one person after the other stood before the camera")}
+		return limen.Comparison{}, &limen.Unable{Reason: l.several(), Err: errors.New("the frames do not show one and the same person")}
 	}
 	return limen.Comparison{Score: l.sample.Score(d.template), Threshold: m.threshold, Model: m.name, Grade: m.grade, FMR: m.fmr}, nil
 }
 
-// makeSure adds frames until the score is clear or the time is over, and tells
+// several is why frames that are not alike cannot be compared: people who took
+// turns, or an artefact, whose moiré changes a face from frame to frame.
+func (l *liveFace) several() limen.Reason {
+	if l.watch != nil && l.watch.Judge().Status == spoof.Failed {
+		return limen.Reason{Code: limen.PresentationAttack}
+	}
+	return limen.Reason{Code: limen.FaceSeveral}
+}
+
+// makeSure adds frames, watched as those before, until the score is clear or the time is over, and tells
 // whether all of them show one person. A camera that goes meanwhile leaves what
 // it has seen.
 func (l *liveFace) makeSure(ctx context.Context, portrait matcher.Template, s matcher.Sequence) bool {
@@ -202,7 +235,7 @@ func (l *liveFace) makeSure(ctx context.Context, portrait matcher.Template, s ma
 	limits.Since, limits.Guide = time.Now(), l.tell
 	frames, cancel := l.camera.hub.Subscribe()
 	defer cancel()
-	l.sample, _ = l.sample.Continue(limit, frames, l.camera.engine, limits, clear)
+	l.sample, _ = l.sample.Continue(limit, frames, l.watch, limits, clear)
 	return l.sample.OnePerson(s.Threshold)
 }
 

@@ -26,7 +26,7 @@ func (q *queue) Name() string { return "queue" }
 func (q *queue) Run(ctx context.Context, deliver func(*capture.Frame)) error {
 	sharp, r, pool := image.NewGray(image.Rect(0, 0, 640, 480)), rand.New(rand.NewPCG(1, 2)), capture.NewPool(640, 480)
 	for i := range sharp.Pix {
-		sharp.Pix[i] = uint8(60 + r.IntN(140))
+		sharp.Pix[i] = uint8(115 + r.IntN(30)) // skin has grain, and no lines
 	}
 	for n := uint64(1); ctx.Err() == nil; n++ {
 		f := pool.Get()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"image"
 	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,6 +112,51 @@ func TestComparisonWaitsWhileItIsClose(t *testing.T) {
 				t.Errorf("%d frames were described, want at most %d", d.seen, c.most)
 			}
 		})
+	}
+}
+
+// pretending looks live in the first frames and like a picture later.
+type pretending struct {
+	drifting
+	mu   sync.Mutex
+	seen int
+}
+
+func (p *pretending) Live(image.Image, matcher.Box) (float64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen++; p.drifting.seen > 3 {
+		return 0.05, nil
+	}
+	return 0.98, nil
+}
+
+// The frames that a comparison adds are watched for attacks like the first.
+func TestFramesAddedToTheComparisonAreWatched(t *testing.T) {
+	const near, clearlySo = 1.12, 0.5
+	p := &pretending{drifting: drifting{angles: []float64{near, near, near, clearlySo}}}
+	hub := capture.NewHub(p, capture.HubOptions{})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- hub.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	f := &faceCamera{hub: hub, engine: p, network: p, limits: matcher.Limits{Thresholds: matcher.DefaultThresholds()}, model: comparisonModel{threshold: 0.45}}
+	limit, end := context.WithTimeout(ctx, 20*time.Second)
+	defer end()
+	live, err := f.CaptureGuided(limit, func(limen.Guidance) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	if status, why := live.(limen.PresentationJudge).Presentation(); status != limen.Passed {
+		t.Fatalf("before the comparison: got %s %v, want passed", status, why)
+	}
+	portrait := &described{Image: image.NewGray(image.Rect(0, 0, 8, 8)), template: matcher.Template{1, 0, 0, 0}}
+	if c, err := live.Compare(ctx, portrait); err != nil || c.Score < c.Threshold {
+		t.Fatalf("got %+v, %v; want a match", c, err)
+	}
+	if status, why := live.(limen.PresentationJudge).Presentation(); status != limen.Failed {
+		t.Errorf("after it: got %s %v, want failed", status, why)
 	}
 }
 

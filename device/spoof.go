@@ -64,9 +64,10 @@ func (a *Appliance) openPAD() {
 	}
 }
 
-// Presentation implements limen.PresentationJudge.
+// Presentation implements limen.PresentationJudge: of what was seen so far, the
+// frames that a comparison added included.
 func (l *liveFace) Presentation() (limen.Status, []limen.Reason) {
-	j := l.presentation
+	j := l.watch.Judge()
 	var why []limen.Reason
 	if j.Reason != "" {
 		why = []limen.Reason{{Code: limen.ReasonCode(j.Reason)}}

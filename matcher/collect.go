@@ -30,7 +30,7 @@ type Limits struct {
 // templates are biometric data: call Release when the comparison is done.
 type Sample struct {
 	Frame     *capture.Frame // the best frame; nil when none was seen
-	Face      Face           // in Frame
+	Faces     []Face         // in Frame, the traveler's first
 	Quality   Quality        // of Frame
 	Templates []Template     // of the best fit frames, best first; few
 	// Reasons say why there is no template, the most frequent first; empty when
@@ -74,6 +74,14 @@ func (s Sample) Image() image.Image {
 		return nil
 	}
 	return s.Frame.RGBA()
+}
+
+// Components measures the best frame; none without a face in it.
+func (s Sample) Components() []Measured {
+	if s.Frame == nil {
+		return nil
+	}
+	return Components(s.Frame, s.Faces)
 }
 
 // Release gives the frame up and erases the templates.
@@ -207,7 +215,7 @@ func (g *gathering) judge(frame *capture.Frame) error {
 		if g.sample.Frame != nil {
 			g.sample.Frame.Release()
 		}
-		g.sample.Frame, g.sample.Quality, g.sample.Face = frame.Retain(), q, face
+		g.sample.Frame, g.sample.Quality, g.sample.Faces = frame.Retain(), q, faces
 	}
 	return nil
 }

@@ -36,12 +36,27 @@ const (
 	PoseRoll                Component = "pose_angle_roll_frontal_alignment"
 )
 
+// marks are what a picture in good order reaches: in full tens, less than the
+// least of 99 in 100 photographs of 102 people in even light has (docs/quality.md).
+// They name what is worth a look and turn nobody away. How large a head is and how
+// much room it has above and below is a matter of the picture's format.
+var marks = map[Component]int{
+	BackgroundUniformity: 40, IlluminationUniformity: 70, LuminanceMean: 60, LuminanceVariance: 60,
+	UnderExposurePrevention: 90, OverExposurePrevention: 90, DynamicRange: 70, Sharpness: 90, NoCompressionArtifacts: 60, NaturalColour: 90,
+	SingleFacePresent: 75, EyesVisible: 90, MouthOcclusion: 90, FaceOcclusion: 75, InterEyeDistance: 30,
+	LeftwardCrop: 90, RightwardCrop: 90, PoseYaw: 85, PosePitch: 85, PoseRoll: 90,
+}
+
 // Measured is one component of one picture.
 type Measured struct {
 	Component Component `json:"component"`
 	Native    float64   `json:"native"` // in the component's own unit
 	Value     int       `json:"value"`  // 0 to 100, more is better
+	Mark      int       `json:"mark"`   // the value it should reach; 0 when none is set
 }
+
+// Low tells whether the value misses its mark.
+func (m Measured) Low() bool { return m.Value < m.Mark }
 
 // Components measures the largest of faces (sorted largest first, as Detect
 // returns them) in img, in the order of the constants above. What cannot be had
@@ -60,7 +75,7 @@ func Components(img image.Image, faces []Face) []Measured {
 	v.look()
 	var out []Measured
 	add := func(c Component, native, value float64) {
-		out = append(out, Measured{c, native, int(math.Round(min(max(value, 0), 100)))})
+		out = append(out, Measured{c, native, int(math.Round(min(max(value, 0), 100))), marks[c]})
 	}
 	if gradient, ok := v.background(); ok {
 		add(BackgroundUniformity, gradient, 100*(1-sigmoid(gradient, 10, 30))/(1-sigmoid(0, 10, 30)))

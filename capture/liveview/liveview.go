@@ -76,6 +76,7 @@ type viewer struct {
 	pc        *webrtc.PeerConnection
 	connected bool
 	gone      chan struct{} // closed when the viewer is to be dropped
+	left      chan struct{} // closed when it was, and its place is free
 	drop      func()
 }
 
@@ -156,8 +157,9 @@ func (s *Stream) Answer(ctx context.Context, offer string) (answer string, err e
 		return "", err
 	}
 	defer func() {
-		if err != nil {
+		if err != nil { // the place is free when the caller hears of it
 			v.drop()
+			<-v.left
 		}
 	}()
 	sender, err := v.pc.AddTrack(s.track)
@@ -194,7 +196,7 @@ func (s *Stream) Answer(ctx context.Context, offer string) (answer string, err e
 // admit makes a viewer, if there is room, and starts the goroutine that sees
 // it off.
 func (s *Stream) admit() (*viewer, error) {
-	v := &viewer{gone: make(chan struct{})}
+	v := &viewer{gone: make(chan struct{}), left: make(chan struct{})}
 	v.drop = sync.OnceFunc(func() { close(v.gone) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,6 +245,7 @@ func (s *Stream) attend(v *viewer) {
 	s.mu.Lock()
 	delete(s.viewers, v)
 	s.mu.Unlock()
+	close(v.left)
 	s.notify()
 }
 

@@ -347,6 +347,11 @@ func TestBadOffersAreRefused(t *testing.T) {
 		if _, err := s.Answer(t.Context(), offer); err == nil {
 			t.Errorf("%s: accepted, want an error", name)
 		}
+		s.mu.Lock()
+		if len(s.viewers) != 0 {
+			t.Errorf("%s: %d places are still taken when the offer was refused, want none", name, len(s.viewers))
+		}
+		s.mu.Unlock()
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -37,7 +37,8 @@ var (
 // Program is the decoder's file name.
 const Program = "limen-portrait"
 
-// DefaultLimit is the time one portrait may take from request to answer.
+// DefaultLimit is the processor time one portrait may take. Where the machine
+// gives the program too little of it, the answer may take ten times as long.
 const DefaultLimit = 500 * time.Millisecond
 
 // startLimit bounds how long the program may take to start and seal itself;
@@ -50,7 +51,7 @@ type Decoder struct {
 	// Path names the program. When empty it is looked for beside the running
 	// executable and then in PATH.
 	Path string
-	// Limit is the time one portrait may take; DefaultLimit when zero.
+	// Limit is the processor time one portrait may take; DefaultLimit when zero.
 	Limit time.Duration
 }
 

@@ -19,8 +19,8 @@ const exitLimit = time.Second
 type process struct {
 	cmd     *exec.Cmd
 	in, out *os.File
-	limit   time.Duration
-	ready   bool // it said hello
+	limit   time.Duration // of processor time; of time, where nobody knows it
+	ready   bool          // it said hello
 }
 
 func start(path string, limit time.Duration) (*process, error) {
@@ -68,10 +68,10 @@ func (p *process) decode(ctx context.Context, data []byte) (image.Image, Info, e
 	info.Sandbox, info.Start = report, asked.Sub(began)
 	_ = p.in.SetDeadline(asked.Add(p.limit))
 	_ = p.out.SetDeadline(asked.Add(p.limit))
-	if err := writeRequest(p.in, data); err != nil && !errors.Is(err, syscall.EPIPE) {
+	if err := writeRequest(patient{p.in, p, asked}, data); err != nil && !errors.Is(err, syscall.EPIPE) {
 		return nil, info, err // a program that stopped reading may still have answered
 	}
-	img, format, err := readAnswer(p.out)
+	img, format, err := readAnswer(patient{p.out, p, asked})
 	info.Decode = time.Since(asked)
 	if err != nil {
 		return nil, info, err

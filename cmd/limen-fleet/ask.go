@@ -87,7 +87,10 @@ func (c *historyCommand) Run(con *cli.Console) error {
 	} else {
 		w := tabwriter.NewWriter(con.Out, 0, 0, 2, ' ', 0)
 		for _, k := range checks {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.Join(k.Reasons, " "))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(k.Time), k.Site, k.Device, k.Kind, k.Outcome, strings.TrimSpace(strings.Join(k.Reasons, " ")+" "+k.Says))
+			for _, says := range k.Corrections {
+				fmt.Fprintf(w, "\t\t\tCORRECTED\t\t%s\n", says)
+			}
 		}
 		if err := w.Flush(); err != nil {
 			return err

@@ -20,11 +20,12 @@ type faceCommand struct {
 }
 
 type faceMatch struct {
-	A     string  `arg:"" help:"One picture."`
-	B     string  `arg:"" help:"The other."`
-	Model string  `placeholder:"NAME" help:"Recogniser of the catalog; the configuration's default otherwise."`
-	FMR   float64 `name:"fmr" help:"False match rate whose threshold judges." default:"0.001"`
-	JSON  bool    `name:"json" help:"Print the result as JSON."`
+	A      string  `arg:"" help:"One picture."`
+	B      string  `arg:"" help:"The other."`
+	Model  string  `placeholder:"NAME" help:"Recogniser of the catalog; the configuration's otherwise."`
+	Config string  `placeholder:"FILE" help:"Configuration whose models are used; the built-in ones otherwise."`
+	FMR    float64 `name:"fmr" help:"False match rate whose threshold judges." default:"0.001"`
+	JSON   bool    `name:"json" help:"Print the result as JSON."`
 }
 
 // matchResult is what face match prints.
@@ -52,12 +53,18 @@ type faceQuality struct {
 	Score       float64          `json:"score"` // 0 to 1
 	Fit         bool             `json:"fit"`
 	Reasons     []matcher.Reason `json:"reasons"`
+	// Components are those of ISO/IEC 29794-5, as docs/quality.md has them.
+	Components []matcher.Measured `json:"components"`
 }
 
 func newFaceQuality(img image.Image, faces []matcher.Face) faceQuality {
 	q := matcher.Assess(img, faces, matcher.DefaultThresholds())
 	round := func(v float64) float64 { return math.Round(v*100) / 100 }
-	return faceQuality{round(q.EyeDistance), round(q.Sharpness), round(q.Yaw), round(q.Pitch), round(q.Roll), round(q.Luma), round(q.Score), q.Fit(), append([]matcher.Reason{}, q.Reasons...)}
+	components := append([]matcher.Measured{}, matcher.Components(img, faces)...)
+	for i := range components {
+		components[i].Native = round(components[i].Native)
+	}
+	return faceQuality{round(q.EyeDistance), round(q.Sharpness), round(q.Yaw), round(q.Pitch), round(q.Roll), round(q.Luma), round(q.Score), q.Fit(), append([]matcher.Reason{}, q.Reasons...), components}
 }
 
 // Run compares the largest face of each picture; exit code 1 when they do not
@@ -72,9 +79,9 @@ func (c *faceMatch) Run(con *cli.Console) error {
 	if err != nil {
 		return err
 	}
-	models := device.Defaults().Models
-	if c.Model != "" {
-		models.Recogniser = c.Model
+	models, err := faceModels(c.Config, c.Model)
+	if err != nil {
+		return err
 	}
 	engine, model, closeEngine, err := device.OpenEngine(models, c.FMR)
 	if err != nil {

@@ -12,19 +12,24 @@ import (
 )
 
 type faceAttacks struct {
-	Rounds  int  `help:"Rounds of 24 presentations a species." default:"2"`
-	Without bool `help:"Leave installed networks out: motion and spectrum alone."`
-	JSON    bool `name:"json" help:"Print the report as JSON."`
+	Config  string `placeholder:"FILE" help:"Configuration whose models are used; the built-in ones otherwise."`
+	Rounds  int    `help:"Rounds of 24 presentations a species." default:"2"`
+	Without bool   `help:"Leave installed networks out: motion and spectrum alone."`
+	JSON    bool   `name:"json" help:"Print the report as JSON."`
 }
 
 // Run measures presentation attack detection on simulated presentations.
 func (c *faceAttacks) Run(con *cli.Console) error {
-	engine, _, closeEngine, err := device.OpenEngine(device.Defaults().Models, 0.001)
+	models, err := faceModels(c.Config, "")
+	if err != nil {
+		return err
+	}
+	engine, _, closeEngine, err := device.OpenEngine(models, 1) // no threshold is used
 	if err != nil {
 		return err
 	}
 	defer closeEngine()
-	network, name, closeNetwork := device.OpenSpoof(device.Defaults().Models)
+	network, name, closeNetwork := device.OpenSpoof(models)
 	defer closeNetwork()
 	if c.Without {
 		network, name = nil, "none"
@@ -37,13 +42,13 @@ func (c *faceAttacks) Run(con *cli.Console) error {
 		return con.PrintJSON(report)
 	}
 	con.Printf("presentation attacks, digitally simulated; networks: %s\n", report.Networks)
-	for _, s := range append(report.Attacks, report.BonaFide) {
-		word := "APCER"
-		if s.Name == report.BonaFide.Name {
-			word = "BPCER"
+	tell := func(word string, all []attacks.Species) {
+		for _, s := range all {
+			con.Printf("%-20s %s %-36s not classified %s  %s\n", s.Name, word, s.Error, s.NonResponse, by(s.By))
 		}
-		con.Printf("%-10s %s %-36s not classified %s  %s\n", s.Name, word, s.Error, s.NonResponse, by(s.By))
 	}
+	tell("APCER", report.Attacks)
+	tell("BPCER", report.BonaFide)
 	return nil
 }
 

@@ -22,7 +22,8 @@ import (
 type faceEval struct {
 	Identities    string   `xor:"input" required:"" placeholder:"FILE" help:"Pictures and whose they are, as CSV: file,identity. Every pair is compared."`
 	Pairs         string   `xor:"input" required:"" placeholder:"FILE" help:"Pairs to compare, as CSV: file_a,file_b,same (1 or 0)."`
-	Model         string   `placeholder:"NAME" help:"Recogniser of the catalog; the configuration's default otherwise."`
+	Model         string   `placeholder:"NAME" help:"Recogniser of the catalog; the configuration's otherwise."`
+	Config        string   `placeholder:"FILE" help:"Configuration whose models are used; the built-in ones otherwise."`
 	FMR           float64  `name:"fmr" help:"False match rate whose calibrated threshold is judged too." default:"0.001"`
 	JSON          bool     `name:"json" help:"Print the result as JSON."`
 	Plot          string   `placeholder:"DIR" help:"Draw the DET curve and the scores there, as SVG and PNG."`
@@ -60,9 +61,9 @@ func (c *faceEval) Run(con *cli.Console) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	models := device.Defaults().Models
-	if c.Model != "" {
-		models.Recogniser = c.Model
+	models, err := faceModels(c.Config, c.Model)
+	if err != nil {
+		return err
 	}
 	engine, model, closeEngine, err := device.OpenEngine(models, c.FMR)
 	if errors.Is(err, catalog.ErrNoThreshold) { // a model that is not calibrated for it is here to be

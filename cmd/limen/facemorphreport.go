@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,54 +25,102 @@ func roundTo(v float64, digits int) float64 {
 	return r
 }
 
-// tally counts one kind's held-out portraits.
+// tally counts one kind's held-out portraits. Counts come in pairs: of how many,
+// and how many of them are accepted.
 type tally struct {
-	portraits, either, both    int // morphs, and those that match a contributor's plain picture, or both
-	pairs, accepted            int // comparisons with plain live pictures, and those taken for bona fide
-	matching, matchingAccepted int // … of those that match
-	altered, alteredAccepted   int // comparisons with altered live pictures that match
-	singleAccepted             int // portraits that the single-image cues take for bona fide
-	scores                     []float64
+	portraits, either  int       // plain portraits, and those that match a contributor's photograph
+	both               [5]int    // … that match so many live pictures of every contributor, at least
+	pairs, matching    counted   // comparisons with photographs, and those that match
+	altered, scanned   counted   // matching ones with altered live pictures, and of scanned portraits with photographs
+	single, scanSingle counted   // portraits, by the single-image cues
+	scores, all        []float64 // of plain portraits with photographs; of all matching comparisons
 }
+
+type counted struct{ n, accepted int }
+
+func (c *counted) add(accepted bool) {
+	c.n++
+	c.accepted += one(accepted)
+}
+
+func (c counted) rate() proportion.Rate     { return proportion.Of(c.accepted, c.n) }
+func (c counted) rejected() proportion.Rate { return proportion.Of(c.n-c.accepted, c.n) }
 
 func count(rows []morphRow, kind string, d, single morph.Classifier, threshold float64) (t tally, err error) {
 	for _, row := range rows {
 		if row.split != "test" || row.kind != kind {
 			continue
 		}
-		t.portraits++
-		matches := 0
-		for i, f := range row.differential {
-			s, err := d.Score(f)
-			if err != nil {
-				return t, err
-			}
-			match, accepted := row.scores[i] >= threshold, !d.Suspected(s)
-			if i >= row.plain {
-				if match {
-					t.altered++
-					t.alteredAccepted += one(accepted)
-				}
-				continue
-			}
-			t.scores = append(t.scores, s)
-			t.pairs++
-			t.accepted += one(accepted)
-			if match {
-				matches++
-				t.matching++
-				t.matchingAccepted += one(accepted)
-			}
-		}
-		t.either += one(matches > 0)
-		t.both += one(matches == row.plain)
 		s, err := single.Score(row.single)
 		if err != nil {
 			return t, err
 		}
-		t.singleAccepted += one(!single.Suspected(s))
+		if accepted := !single.Suspected(s); row.scan {
+			t.scanSingle.add(accepted)
+		} else {
+			t.single.add(accepted)
+		}
+		if err := t.compare(row, d, threshold); err != nil {
+			return t, err
+		}
 	}
 	return t, nil
+}
+
+// compare counts one portrait's comparisons.
+func (t *tally) compare(row morphRow, d morph.Classifier, threshold float64) error {
+	matches, photographs := make([]int, len(row.people)), 0
+	for i, f := range row.differential {
+		s, err := d.Score(f)
+		if err != nil {
+			return err
+		}
+		match, accepted, photograph := row.scores[i] >= threshold, !d.Suspected(s), i < row.plain
+		matches[i%len(row.people)] += one(match)
+		photographs += one(match && photograph)
+		if match {
+			t.all = append(t.all, s)
+		}
+		switch {
+		case photograph && !row.scan:
+			t.scores = append(t.scores, s)
+			t.pairs.add(accepted)
+			if match {
+				t.matching.add(accepted)
+			}
+		case match && photograph:
+			t.scanned.add(accepted)
+		case match && !row.scan:
+			t.altered.add(accepted)
+		}
+	}
+	if row.scan {
+		return nil
+	}
+	t.portraits++
+	t.either += one(photographs > 0)
+	for r := range t.both {
+		t.both[r] += one(slices.Min(matches) >= r)
+	}
+	return nil
+}
+
+// errorPoints are MACER at BPCER of 1, 2, 5 and 10 %.
+func errorPoints(bonaFide, morphs []float64) []errorPoint {
+	var out []errorPoint
+	for _, r := range []float64{0.01, 0.02, 0.05, 0.1} {
+		caught := int(math.Round(share(morphs, morph.ThresholdAt(bonaFide, r)) * float64(len(morphs))))
+		out = append(out, errorPoint{r, proportion.Of(len(morphs)-caught, len(morphs))})
+	}
+	return out
+}
+
+func pointsText(points []errorPoint) string {
+	var parts []string
+	for _, p := range points {
+		parts = append(parts, fmt.Sprintf("%.1f %% at %g %%", 100*p.MACER.Rate, 100*p.BPCER))
+	}
+	return "MACER " + strings.Join(parts, ", ")
 }
 
 func one(b bool) int {
@@ -88,33 +137,37 @@ func measure(rows []morphRow, d, single morph.Classifier, model limen.Comparison
 	if err != nil {
 		return r, err
 	}
-	r.BonaFide = bona.portraits
-	r.Rejected = proportion.Of(bona.pairs-bona.accepted, bona.pairs)
-	r.Altered = proportion.Of(bona.altered-bona.alteredAccepted, bona.altered)
-	r.RejectedBy = proportion.Of(bona.portraits-bona.singleAccepted, bona.portraits)
+	r.BonaFide, r.Rejected, r.Altered, r.Scanned = bona.portraits, bona.pairs.rejected(), bona.altered.rejected(), bona.scanned.rejected()
+	r.RejectedSingle, r.ScannedSingle = bona.single.rejected(), bona.scanSingle.rejected()
 	for _, kind := range morphKinds(rows) {
 		t, err := count(rows, kind, d, single, model.Threshold)
 		if err != nil {
 			return r, err
 		}
-		r.Methods = append(r.Methods, morphMethod{
-			Kind:             kind,
-			MAP:              [2]proportion.Rate{proportion.Of(t.either, t.portraits), proportion.Of(t.both, t.portraits)},
-			Accepted:         proportion.Of(t.accepted, t.pairs),
-			AcceptedMatching: proportion.Of(t.matchingAccepted, t.matching),
-			AcceptedSingle:   proportion.Of(t.singleAccepted, t.portraits),
-			AcceptedAltered:  proportion.Of(t.alteredAccepted, t.altered),
-		})
-		r.curves = append(r.curves, curve{kind, t.scores, bona.scores})
+		m := morphMethod{
+			Kind: kind, Either: proportion.Of(t.either, t.portraits), Accepted: t.pairs.rate(), AcceptedMatching: t.matching.rate(),
+			AcceptedAltered: t.altered.rate(), AcceptedScanned: t.scanned.rate(), AcceptedSingle: t.single.rate(), ScannedSingle: t.scanSingle.rate(),
+			Points: errorPoints(bona.all, t.all),
+		}
+		for _, n := range t.both[1:] {
+			m.MAP = append(m.MAP, proportion.Of(n, t.portraits))
+		}
+		r.Methods = append(r.Methods, m)
+		r.curves = append(r.curves, curve{kind, t.all, bona.all})
 	}
 	return r, nil
 }
 
 func (r morphReport) print(con *cli.Console) {
-	con.Printf("%s at %.2f\nbona fide rejected: differential %s, with altered live pictures %s; single image %s\n", r.Model, r.Threshold, r.Rejected, r.Altered, r.RejectedBy)
+	con.Printf("%s at %.2f; of %d people held out\nbona fide rejected: %s; with altered live pictures %s; scanned %s; by the single image %s, scanned %s\n",
+		r.Model, r.Threshold, r.BonaFide, r.Rejected, r.Altered, r.Scanned, r.RejectedSingle, r.ScannedSingle)
 	for _, m := range r.Methods {
-		con.Printf("%s: MAP either %s, both %s\n  accepted: differential %s, of those that match %s, with altered live pictures %s; single image %s\n",
-			m.Kind, m.MAP[0], m.MAP[1], m.Accepted, m.AcceptedMatching, m.AcceptedAltered, m.AcceptedSingle)
+		con.Printf("%s: matches one contributor's photograph %s\n", m.Kind, m.Either)
+		for i, rate := range m.MAP {
+			con.Printf("  MAP, both contributors, %d of 4 attempts: %s\n", i+1, rate)
+		}
+		con.Printf("  accepted: %s; of those that match %s, with altered live pictures %s, scanned %s; by the single image %s, scanned %s\n  %s\n",
+			m.Accepted, m.AcceptedMatching, m.AcceptedAltered, m.AcceptedScanned, m.AcceptedSingle, m.ScannedSingle, pointsText(m.Points))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
@@ -22,11 +23,14 @@ import (
 )
 
 type faceMorphs struct {
-	Dir  string  `arg:"" help:"Folder that matcher/train/morph.py made."`
-	FMR  float64 `name:"fmr" help:"False match rate at whose threshold morphs must match." default:"0.001"`
-	Fit  bool    `help:"Train anew on the training people and print the classifiers as YAML instead."`
-	Plot string  `help:"Write the chart of both error rates as SVG." placeholder:"FILE.svg"`
-	JSON bool    `name:"json" help:"Print the report as JSON."`
+	Dir    string  `arg:"" help:"Folder that matcher/train/morph.py made."`
+	FMR    float64 `name:"fmr" help:"False match rate at whose threshold morphs must match." default:"0.001"`
+	Model  string  `placeholder:"NAME" help:"Recogniser of the catalog; the configuration's otherwise."`
+	Config string  `placeholder:"FILE" help:"Configuration whose models are used; the built-in ones otherwise."`
+	Fit    bool    `help:"Train anew on the training people and print the classifiers as YAML instead."`
+	Reject float64 `help:"Share of bona fide comparisons that may be called morphs, for --fit." default:"0.05"`
+	Plot   string  `help:"Write the chart of both error rates as SVG." placeholder:"FILE.svg"`
+	JSON   bool    `name:"json" help:"Print the report as JSON."`
 }
 
 // liveKinds are the pictures of a live face: the photograph, and altered ones.
@@ -35,6 +39,8 @@ var liveKinds = []string{"", "-glasses", "-gate", "-gate-glasses"}
 // morphRow is one portrait with the live faces it is held against.
 type morphRow struct {
 	kind, split  string
+	scan         bool        // printed and scanned
+	people       []string    // in the portrait
 	differential [][]float64 // features against each live face: a's, then b's, plain pictures first
 	scores       []float64   // of the recogniser, against each
 	plain        int         // how many of them are of plain live pictures
@@ -45,7 +51,11 @@ func (r morphRow) morph() bool { return r.kind != "bona_fide" }
 
 // Run measures morph detection on the held-out people, or trains it.
 func (c *faceMorphs) Run(con *cli.Console) error {
-	engine, model, closeEngine, err := device.OpenEngine(device.Defaults().Models, c.FMR)
+	models, err := faceModels(c.Config, c.Model)
+	if err != nil {
+		return err
+	}
+	engine, model, closeEngine, err := device.OpenEngine(models, c.FMR)
 	if err != nil {
 		return err
 	}
@@ -106,12 +116,14 @@ func (c *faceMorphs) read(con *cli.Console, engine matcher.Engine) ([]morphRow, 
 		if err != nil {
 			return nil, err
 		}
-		row := morphRow{kind: l[1], split: l[2], single: morph.Single(img, face)}
+		row := morphRow{kind: l[1], split: l[2], scan: strings.HasSuffix(l[0], "-scan.jpg"), single: morph.Single(img, face)}
+		for _, id := range l[3:] {
+			if id != "" {
+				row.people = append(row.people, id)
+			}
+		}
 		for k, alteration := range liveKinds {
-			for _, id := range l[3:] {
-				if id == "" {
-					continue
-				}
+			for _, id := range row.people {
 				name := "live-" + filepath.Base(id) + alteration + ".jpg"
 				if _, known := live[name]; !known {
 					if live[name], _, _, err = describeFile(engine, filepath.Join(c.Dir, name)); err != nil {
@@ -152,42 +164,38 @@ func describeFile(engine matcher.Engine, path string) (matcher.Template, image.I
 	return t, img, faces[0], err
 }
 
-// The recipe of training: how much the weights are held down, and for how long.
-// The share of training's bona fide portraits that may be called morphs sets the
-// threshold.
+// The recipe of training: by how much the weights may be held down, of which the people
+// left out choose, and for how long. The share of bona fide comparisons that may be called
+// morphs sets the threshold.
+var morphDecays = []float64{0.02, 0.1, 0.5}
+
 const (
-	morphDecay  = 0.02
-	morphSteps  = 500
-	morphReject = 0.02
+	morphSteps = 300
+	morphFolds = 5
 )
 
-// fit trains both classifiers on the training people. The threshold comes from scores
-// that each fifth of the rows got from a classifier trained on the others.
+// fit trains both classifiers on the training people.
 func (c *faceMorphs) fit(con *cli.Console, rows []morphRow, model limen.Comparison) error {
-	var both, single []morph.Example
-	var portraits []int // of each comparison
-	for i, r := range rows {
+	both, single := training{reject: c.Reject}, training{reject: c.Reject}
+	for _, r := range rows {
 		if r.split != "train" {
 			continue
 		}
-		for _, f := range r.differential {
-			both = append(both, morph.Example{Features: f, Morph: r.morph()})
-			portraits = append(portraits, i)
+		for i, f := range r.differential {
+			both.add(r, f, r.scores[i] >= model.Threshold)
 		}
-		single = append(single, morph.Example{Features: r.single, Morph: r.morph()})
+		single.add(r, r.single, true)
 	}
-	recipe := fmt.Sprintf("morph.py on the London training people; %%d examples, decay %g, %d steps; threshold at %g of bona fide rejected, five-fold", morphDecay, morphSteps, morphReject)
 	var out morph.Classifiers
-	d, err := fitOne(both, portraits)
+	d, err := both.fit(con, "differential")
 	if err != nil {
 		return err
 	}
-	d.Recogniser, d.Recipe = model.Model, fmt.Sprintf(recipe, len(both))
+	d.Recogniser = model.Model
 	out.Differential = []morph.Classifier{d}
-	if out.Single, err = fitOne(single, nil); err != nil {
+	if out.Single, err = single.fit(con, "single image"); err != nil {
 		return err
 	}
-	out.Single.Recipe = fmt.Sprintf(recipe, len(single))
 	text, err := yaml.Marshal(out)
 	if err == nil {
 		con.Printf("%s", text)
@@ -195,40 +203,94 @@ func (c *faceMorphs) fit(con *cli.Console, rows []morphRow, model limen.Comparis
 	return err
 }
 
-// fitOne trains one classifier. portraits says whose example each is, so that
-// nobody's bona fide portrait is scored by a classifier that saw it; nil where
-// every example is a portrait of its own.
-func fitOne(examples []morph.Example, portraits []int) (morph.Classifier, error) {
-	var bonaFide []float64
-	for fold := range 5 {
-		var rest, left []morph.Example
-		for i, e := range examples {
-			at := i
-			if portraits != nil {
-				at = portraits[i]
+// training are examples with the people in them.
+type training struct {
+	examples []morph.Example
+	people   [][]string
+	matches  []bool // the recogniser takes both for one person
+	reject   float64
+}
+
+func (t *training) add(r morphRow, features []float64, matches bool) {
+	t.examples = append(t.examples, morph.Example{Features: features, Morph: r.morph()})
+	t.people, t.matches = append(t.people, r.people), append(t.matches, matches)
+}
+
+// folds says of each person in which fifth they are left out.
+func (t *training) folds() map[string]int {
+	var all []string
+	for _, p := range t.people {
+		all = append(all, p...)
+	}
+	slices.Sort(all)
+	folds := map[string]int{}
+	for i, p := range slices.Compact(all) {
+		folds[p] = i % morphFolds
+	}
+	return folds
+}
+
+// leaveOut scores examples by classifiers that saw none of their people: each
+// fold's by one that was trained on examples without anybody of the fold. Examples
+// whose people are of several folds are scored by none.
+func (t *training) leaveOut(decay float64) (bonaFide, morphs []float64, err error) {
+	folds := t.folds()
+	for fold := range morphFolds {
+		var rest []morph.Example
+		var left []int
+		for i, people := range t.people {
+			in := 0
+			for _, p := range people {
+				in += one(folds[p] == fold)
 			}
-			if at%5 == fold {
-				left = append(left, e)
-			} else {
-				rest = append(rest, e)
+			switch in {
+			case 0:
+				rest = append(rest, t.examples[i])
+			case len(people):
+				left = append(left, i)
 			}
 		}
-		c, err := morph.Fit(rest, morphDecay, morphSteps)
+		c, err := morph.Fit(rest, decay, morphSteps)
 		if err != nil {
-			return c, err
+			return nil, nil, err
 		}
-		for _, e := range left {
-			if s, err := c.Score(e.Features); err == nil && !e.Morph {
+		for _, i := range left {
+			s, err := c.Score(t.examples[i].Features)
+			switch {
+			case err != nil:
+				return nil, nil, err
+			case !t.examples[i].Morph:
 				bonaFide = append(bonaFide, s)
+			case t.matches[i]:
+				morphs = append(morphs, s)
 			}
 		}
 	}
-	c, err := morph.Fit(examples, morphDecay, morphSteps)
-	c.Threshold = morph.ThresholdAt(bonaFide, morphReject)
+	return bonaFide, morphs, nil
+}
+
+// fit chooses the decay by the people left out: with which fewest matching morphs
+// are accepted at the share of bona fide rejected. Their scores set the threshold.
+func (t *training) fit(con *cli.Console, what string) (morph.Classifier, error) {
+	best, decay, threshold := 2.0, 0.0, 0.0
+	for _, d := range morphDecays {
+		bonaFide, morphs, err := t.leaveOut(d)
+		if err != nil {
+			return morph.Classifier{}, err
+		}
+		at := morph.ThresholdAt(bonaFide, t.reject)
+		accepted := 1 - share(morphs, at)
+		fmt.Fprintf(con.Errors, "%s, decay %g, people left out, %d bona fide and %d matching morphs: %s\n", what, d, len(bonaFide), len(morphs), pointsText(errorPoints(bonaFide, morphs)))
+		if accepted < best {
+			best, decay, threshold = accepted, d, at
+		}
+	}
+	c, err := morph.Fit(t.examples, decay, morphSteps)
 	for i, w := range c.Weights { // four digits say all that so few examples can
 		c.Weights[i] = roundTo(w, 4)
 	}
-	c.Bias, c.Threshold = roundTo(c.Bias, 4), max(roundTo(c.Threshold, 4), 1e-4)
+	c.Bias, c.Threshold = roundTo(c.Bias, 4), min(max(roundTo(threshold, 4), 1e-4), 1-1e-4)
+	c.Recipe = fmt.Sprintf("morph.py on the London training people; %d examples, decay %g, %d steps; threshold at %g of bona fide rejected, people left out by fifths", len(t.examples), decay, morphSteps, t.reject)
 	return c, err
 }
 
@@ -246,25 +308,41 @@ func morphKinds(rows []morphRow) []string {
 // morphMethod is what was found of one way of morphing (ISO/IEC 20059).
 type morphMethod struct {
 	Kind string `json:"kind"`
-	// MAP is how many morphs match one live picture of either contributor, and
-	// of both, at the recogniser's threshold.
-	MAP [2]proportion.Rate `json:"map"`
+	// MAP is, by the number of attempts r from 1 to 4, the share of morphs that
+	// match at least r live pictures of each contributor: the photograph and the
+	// altered ones. Either is that of morphs that match the photograph of one at least.
+	MAP    []proportion.Rate `json:"map"`
+	Either proportion.Rate   `json:"map_either"`
 	// Accepted is the share of comparisons, morph against a contributor, that
 	// the detector takes for bona fide (MACER), of all and of those that match.
 	Accepted         proportion.Rate `json:"accepted"`
 	AcceptedMatching proportion.Rate `json:"accepted_matching"`
-	AcceptedSingle   proportion.Rate `json:"accepted_single"`
 	AcceptedAltered  proportion.Rate `json:"accepted_altered"` // of those that match an altered live picture
+	AcceptedScanned  proportion.Rate `json:"accepted_scanned"` // of scanned morphs that match a photograph
+	AcceptedSingle   proportion.Rate `json:"accepted_single"`
+	ScannedSingle    proportion.Rate `json:"accepted_scanned_single"`
+	// Points are MACER, of all matching comparisons, where the held-out
+	// people's bona fide comparisons set the threshold.
+	Points []errorPoint `json:"points"`
+}
+
+// errorPoint is how many morphs are accepted where at most BPCER of the bona
+// fide comparisons are rejected.
+type errorPoint struct {
+	BPCER float64         `json:"bpcer"`
+	MACER proportion.Rate `json:"macer"`
 }
 
 // morphReport is the measurement on the held-out people.
 type morphReport struct {
-	Model      string          `json:"model"`
-	Threshold  float64         `json:"threshold"`
-	BonaFide   int             `json:"bona_fide"`
-	Rejected   proportion.Rate `json:"bona_fide_rejected"` // BSCER, differential
-	Altered    proportion.Rate `json:"bona_fide_rejected_altered"`
-	RejectedBy proportion.Rate `json:"bona_fide_rejected_single"`
-	Methods    []morphMethod   `json:"methods"`
-	curves     []curve
+	Model          string          `json:"model"`
+	Threshold      float64         `json:"threshold"`
+	BonaFide       int             `json:"bona_fide"`
+	Rejected       proportion.Rate `json:"bona_fide_rejected"` // differential, of photographs
+	Altered        proportion.Rate `json:"bona_fide_rejected_altered"`
+	Scanned        proportion.Rate `json:"bona_fide_rejected_scanned"`
+	RejectedSingle proportion.Rate `json:"bona_fide_rejected_single"`
+	ScannedSingle  proportion.Rate `json:"bona_fide_rejected_scanned_single"`
+	Methods        []morphMethod   `json:"methods"`
+	curves         []curve
 }

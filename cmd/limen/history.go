@@ -23,6 +23,7 @@ type historyCommand struct {
 	Export  historyExport  `cmd:"" help:"Take out all that is known of a document, with proofs for others. It is recorded."`
 	Erase   historyErase   `cmd:"" help:"Forget a document, what is old, or entries. That it was done is recorded."`
 	Correct historyCorrect `cmd:"" help:"Say what is wrong in an entry; the entry stays."`
+	Slip    historySlip    `cmd:"" help:"The code that the traveler of an entry takes along, as a picture."`
 }
 
 // historyOf says whose history is asked.
@@ -146,6 +147,9 @@ func (c *historyVerify) Run(con *cli.Console) (err error) {
 		}
 		if more := v.Misdated - uint64(len(v.Clock)); more > 0 {
 			con.Printf("misdated: %d more\n", more)
+		}
+		if v.Unmapped > 0 {
+			con.Printf("%d records no document leads to: their fleet key is gone, or their mapping was taken away\n", v.Unmapped)
 		}
 	} else {
 		con.Printf("NOT in order: %s\n", v.Fault)

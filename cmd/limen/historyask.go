@@ -12,7 +12,10 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"limen"
 	"limen/cmd/internal/cli"
+	"limen/device"
+	"limen/device/console"
 	"limen/mrtd/mrz"
 	"limen/sync/history"
 )
@@ -164,7 +167,11 @@ func printFound(con *cli.Console, f history.Found) error {
 		fmt.Fprintln(w, "… and more")
 	}
 	for _, s := range f.Sources {
-		fmt.Fprintf(w, "as %s knows it at %s, %d entries in all\n", s.Device, s.AsOf.Format(time.RFC3339), s.Entries)
+		part := ""
+		if s.Partial {
+			part = ", and not all of it"
+		}
+		fmt.Fprintf(w, "as %s knows it at %s, %d entries in all%s\n", s.Device, s.AsOf.Format(time.RFC3339), s.Entries, part)
 	}
 	return w.Flush()
 }
@@ -313,5 +320,41 @@ func (c *historyCorrect) Run(con *cli.Console) error {
 		return con.PrintJSON(map[string]uint64{"index": r, "corrects": c.Entry})
 	}
 	con.Printf("entry %d corrects entry %d\n", r, c.Entry)
+	return nil
+}
+
+type historySlip struct {
+	historyOf
+	Entry int64  `arg:"" help:"The entry of the inspection."`
+	Out   string `help:"PNG file to write; the text alone is printed when left out." placeholder:"FILE"`
+}
+
+// Run makes a slip again, as the officer's page showed it.
+func (c *historySlip) Run(con *cli.Console) error {
+	cfg, err := device.LoadConfig(c.Config)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	shown, err := ask(con, c.historyOf, func(q history.Questions) ([]history.Shown, error) { return q.Show(max(c.Entry, 0), 1) })
+	if err != nil {
+		return err
+	}
+	if len(shown) == 0 || shown[0].Record == nil || shown[0].Record.Kind != limen.KindInspection {
+		return cli.Exit(cli.ExitNo, fmt.Errorf("entry %d is no inspection, or was erased: there is no slip of it", c.Entry))
+	}
+	text := limen.Finished{Record: *shown[0].Record, Receipt: limen.Receipt{Index: shown[0].Index}}.Slip(cfg.Console.Ask)
+	if c.Out != "" {
+		picture, err := console.SlipPNG(text)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(c.Out, picture, 0o600); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return con.PrintJSON(map[string]string{"text": text})
+	}
+	con.Printf("%s", text)
 	return nil
 }

@@ -112,6 +112,11 @@ func TestHistoryOfAPerson(t *testing.T) {
 	if out, _ := d.limen(0, "history", "show", "0"); !strings.Contains(out, "CORRECTED: the traveler was sent on by hand") {
 		t.Errorf("show: %s", out)
 	}
+	picture := filepath.Join(d.dir, "slip.png")
+	if out, _ := d.limen(0, "history", "slip", "0", "--out", picture); !strings.Contains(out, "record id0\nentry 0\n") || !bytes.HasPrefix(must(os.ReadFile(picture)), []byte("\x89PNG")) {
+		t.Errorf("slip: %s", out)
+	}
+	d.limen(1, "history", "slip", "6")
 	d.exportIsProven()
 	if out, _ := d.limen(0, "history", "erase", "--document", "UTO/L898902C3", "--order", "7 K 12/26", "--json"); strings.TrimSpace(out) != `{"entries":3,"documents":1}` {
 		t.Errorf("erase: got %s, want two inspections and a correction", out)

@@ -16,6 +16,7 @@ type keysCommand struct {
 	Export keysExport `cmd:"" help:"Write the current fleet key to a file, for the other devices of the fleet."`
 	Rotate keysRotate `cmd:"" help:"Take a new fleet key into use; documents are found under the earlier ones too."`
 	Retire keysRetire `cmd:"" help:"End the overlap: documents are found under the current fleet key alone."`
+	Seal   keysSeal   `cmd:"" help:"Seal the keys anew: in the TPM that the configuration names, to the machine as it started, or in a file where it names none."`
 }
 
 // keysOf says whose keys.
@@ -24,9 +25,10 @@ type keysOf struct {
 	JSON   bool   `name:"json" help:"Print the result as JSON."`
 }
 
-func (k keysOf) dir() (string, error) {
+// place is the folder of the keys, and what they are sealed with.
+func (k keysOf) place() (string, keystore.Seal, error) {
 	cfg, err := device.LoadConfig(k.Config)
-	return cfg.Keys, cli.Usage(err)
+	return cfg.Keys, sealOf(cfg), cli.Usage(err)
 }
 
 func (k keysOf) print(con *cli.Console, keys *keystore.Keystore, then string) error {
@@ -50,11 +52,11 @@ type keysShow struct{ keysOf }
 
 // Run names the keys.
 func (c *keysShow) Run(con *cli.Console) error {
-	dir, err := c.dir()
+	dir, seal, err := c.place()
 	if err != nil {
 		return err
 	}
-	keys, err := keystore.Open(dir, passphrase)
+	keys, err := keystore.OpenSealed(dir, seal)
 	if err != nil {
 		return err
 	}
@@ -68,11 +70,11 @@ type keysExport struct {
 
 // Run writes the key for its owner's eyes only.
 func (c *keysExport) Run(con *cli.Console) error {
-	dir, err := c.dir()
+	dir, seal, err := c.place()
 	if err != nil {
 		return err
 	}
-	keys, err := keystore.Open(dir, passphrase)
+	keys, err := keystore.OpenSealed(dir, seal)
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ const restart = "restart the appliance: it goes on under the keys it has open un
 
 // Run rotates.
 func (c *keysRotate) Run(con *cli.Console) error {
-	dir, err := c.dir()
+	dir, seal, err := c.place()
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (c *keysRotate) Run(con *cli.Console) error {
 		}
 		fleet = &key
 	}
-	keys, err := keystore.Rotate(dir, fleet, c.Keep, passphrase)
+	keys, err := keystore.RotateSealed(dir, fleet, c.Keep, seal)
 	if err != nil {
 		return err
 	}
@@ -128,13 +130,42 @@ type keysRetire struct{ keysOf }
 
 // Run ends the overlap.
 func (c *keysRetire) Run(con *cli.Console) error {
-	dir, err := c.dir()
+	dir, seal, err := c.place()
 	if err != nil {
 		return err
 	}
-	keys, err := keystore.Retire(dir, passphrase)
+	keys, err := keystore.RetireSealed(dir, seal)
 	if err != nil {
 		return err
 	}
 	return c.print(con, keys, restart+"; what was mapped under the others is forgotten then")
+}
+
+type keysSeal struct {
+	keysOf
+	From string `help:"The TPM that seals them now, where it is not the one that the configuration names." placeholder:"DEVICE"`
+}
+
+// Run seals the keys anew. Where a passphrase is over them it stays over them.
+func (c *keysSeal) Run(con *cli.Console) error {
+	dir, to, err := c.place()
+	if err != nil {
+		return err
+	}
+	from := to
+	if c.From != "" {
+		from.TPM = &keystore.TPM{Path: c.From}
+	}
+	if err := keystore.Reseal(dir, from, to); err != nil {
+		return err
+	}
+	keys, err := keystore.OpenSealed(dir, to)
+	if err != nil {
+		return err
+	}
+	where := "in their file, as LIMEN_PASSPHRASE has it"
+	if to.TPM != nil {
+		where = "in the TPM at " + to.TPM.Path
+	}
+	return c.print(con, keys, "sealed "+where+": a copy of the file made before opens as it did, so destroy copies")
 }

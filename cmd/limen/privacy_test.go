@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/klauspost/compress/zstd"
 
 	"limen"
 	"limen/cmd/internal/demo"
@@ -51,7 +52,7 @@ func TestNothingADocumentSaidGetsOut(t *testing.T) {
 		t.Error(err)
 	}
 	outputs["standard output"], outputs["standard error"] = d.stdout.Bytes(), d.stderr.Bytes()
-	outputs["MQTT to the centre"], outputs["MQTT from the centre"] = d.tap.up.Bytes(), d.tap.down.Bytes()
+	outputs["MQTT to the centre"], outputs["MQTT from the centre"] = unpacked(d.tap.up.Bytes()), d.tap.down.Bytes()
 	for name, b := range outputs {
 		if len(b) == 0 {
 			t.Errorf("%s is empty: nothing was searched", name)
@@ -521,6 +522,25 @@ func (t *tap) carry(ctx context.Context, device net.Conn) {
 	wg.Go(func() { io.Copy(centre, io.TeeReader(device, &t.up)); centre.Close() })
 	wg.Go(func() { io.Copy(device, io.TeeReader(centre, &t.down)); device.Close() })
 	wg.Wait()
+}
+
+// unpacked adds to what went to the centre what its compressed batches hold.
+func unpacked(b []byte) []byte {
+	out := bytes.Clone(b)
+	magic := []byte{0x28, 0xb5, 0x2f, 0xfd} // of a zstd frame: RFC 8878, 3.1.1
+	for at := bytes.Index(b, magic); at >= 0; {
+		if z, err := zstd.NewReader(bytes.NewReader(b[at:]), zstd.WithDecoderConcurrency(1)); err == nil {
+			plain, _ := io.ReadAll(z) // the frame; what follows it is none
+			out = append(out, plain...)
+			z.Close()
+		}
+		next := bytes.Index(b[at+1:], magic)
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return out
 }
 
 // fetch is the body at an address; an error unless the status is 200.

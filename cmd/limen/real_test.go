@@ -150,7 +150,7 @@ func TestRealFacesByCommand(t *testing.T) {
 		if !same.Match || other.Match || *other.Score >= other.Threshold || !slices.Equal(other.Reasons, []string{"face_mismatch"}) {
 			t.Errorf("person %d: got %+v for the same, %+v for another", n, same, other)
 		}
-		if a, b := same.Quality["A"], same.Quality["B"]; same.Verdict != "match" || other.Verdict != "no_match" || !a.Fit || !b.Fit || a.EyeDistance < 50 || b.Sharpness < 100 {
+		if a, b := same.Quality["A"], same.Quality["B"]; same.Verdict != "match" || other.Verdict != "no_match" || !a.Fit || !b.Fit || a.EyeDistance < 50 || b.Sharpness < 100 || len(a.Components) < 15 || len(b.Components) < 15 {
 			t.Errorf("person %d: got %q and %q, quality %+v", n, same.Verdict, other.Verdict, same.Quality)
 		}
 		t.Logf("person %2d: same %.3f, another %.3f, threshold %.3f", n, *same.Score, *other.Score, same.Threshold)
@@ -173,7 +173,7 @@ func TestRealPortraitByCommand(t *testing.T) {
 	if none.Match || none.Score != nil || !slices.Equal(none.Reasons, []string{"face_not_found:B"}) {
 		t.Errorf("a picture without a face: got %+v, want face_not_found:B", none)
 	}
-	if b := none.Quality["B"]; none.Verdict != "not_compared" || b.Fit || !slices.Equal(b.Reasons, []matcher.Reason{matcher.FaceNotFound}) || !none.Quality["A"].Fit && len(none.Quality["A"].Reasons) == 0 {
+	if b := none.Quality["B"]; none.Verdict != "not_compared" || b.Fit || len(b.Components) != 0 || !slices.Equal(b.Reasons, []matcher.Reason{matcher.FaceNotFound}) || !none.Quality["A"].Fit && len(none.Quality["A"].Reasons) == 0 {
 		t.Errorf("a picture without a face: got %q, quality %+v", none.Verdict, none.Quality)
 	}
 	if code, out, errOut := command(t, "face", "match", jp2, repotest.Shared(t, "data/INDEX.md")); code != cli.ExitUse || out != "" || !strings.Contains(errOut, "not a picture that can be decoded") {

@@ -233,6 +233,9 @@ func TestThePageShowsAnInspection(t *testing.T) {
 		"name":     {`document.querySelector("#fields .name dd").textContent`, "ERIKSSON ANNA MARIA"},
 		"score":    {`document.querySelector(".figures").textContent`, "Likeness 0.71 · needed 0.46"},
 		"model":    {`document.querySelector("#model").textContent`, "Judged by sface 4ad2c1 (operational model)"},
+		"quality":  {`document.querySelector("#quality [data-picture=live] summary").textContent`, "Live picture: look at even light, brightness"},
+		"figure":   {`document.querySelector("#quality [data-picture=live] [data-component=sharpness] dd").textContent`, "97"},
+		"closed":   {`[...document.querySelectorAll("#quality details")].map((d) => d.hidden + " " + d.open).join()`, "false false,false false"},
 		"record":   {`document.querySelector("#record dd").textContent`, "Stored as number 4711 · 4.8\u00a0s"},
 		"earlier":  {`document.querySelector("#earlier li .state").textContent`, "ADMIT"},
 		"aloud":    {`document.querySelector("#announce").textContent`, "ADMIT All required checks passed. Let the traveler through."},
@@ -250,7 +253,7 @@ func TestThePageShowsAnInspection(t *testing.T) {
 	s.Observe(limen.Event{Inspection: "two", At: noon, Step: limen.StepDocument})
 	until(t, ctx, `document.body.dataset.phase === "running"`)
 	var left []string
-	do(t, ctx, chromedp.Evaluate(`["ERIKSSON", "L898902C3", "1974-08-12", "/image/", "Port South"].filter((s) => document.documentElement.outerHTML.includes(s))`, &left))
+	do(t, ctx, chromedp.Evaluate(`["ERIKSSON", "L898902C3", "1974-08-12", "/image/", "Port South", "brightness"].filter((s) => document.documentElement.outerHTML.includes(s))`, &left))
 	if len(left) != 0 {
 		t.Errorf("still on the page after the next inspection began: %q", left)
 	}

@@ -197,6 +197,25 @@ func TestALateViewerGetsTheCurrentState(t *testing.T) {
 	}
 }
 
+// At a glance a picture's quality names only what misses its mark.
+func TestQualityNamesWhatIsLow(t *testing.T) {
+	s, _ := serve(t, Options{})
+	play(s, admitted(t, "one"))
+	s.mu.Lock()
+	got := s.view().Personal.Quality
+	s.mu.Unlock()
+	if len(got) != 2 || got[0].Picture != "portrait" || got[0].Low || got[0].Says != "Portrait in the chip: quality in good order" {
+		t.Fatalf("portrait: got %+v", got)
+	}
+	live := got[1]
+	if live.Says != "Live picture: look at even light, brightness" || !live.Low || len(live.Components) != 3 {
+		t.Errorf("live: got %+v", live)
+	}
+	if want := (componentView{"sharpness", "sharpness", 97, false}); live.Components[1] != want {
+		t.Errorf("got %+v, want %+v", live.Components[1], want)
+	}
+}
+
 func TestPersonalDataGoesWithTheNextInspection(t *testing.T) {
 	s, site := serve(t, Options{})
 	client := insider(t, s, site)

@@ -78,7 +78,10 @@ func events(t *testing.T, id string, at time.Time, live bool, checks []limen.Che
 	}
 	list = append(list, limen.Event{Step: limen.StepChip, Portrait: drawFace(240, 320, color.RGBA{60, 80, 120, 255}, 1)})
 	if live {
-		list = append(list, limen.Event{Step: limen.StepFace, Live: drawFace(480, 360, color.RGBA{130, 60, 60, 255}, .85)})
+		list = append(list, limen.Event{Step: limen.StepFace, Live: drawFace(480, 360, color.RGBA{130, 60, 60, 255}, .85)},
+			limen.Event{Step: limen.StepFace, Quality: &limen.Quality{Picture: limen.PictureLive, Components: []limen.Component{
+				{Name: "illumination_uniformity", Value: 44, Low: true}, {Name: "sharpness", Value: 97}, {Name: "luminance_mean", Value: 52, Low: true}}}},
+			limen.Event{Step: limen.StepMatch, Quality: &limen.Quality{Picture: limen.PicturePortrait, Components: []limen.Component{{Name: "sharpness", Value: 99}}}})
 	}
 	list = append(list, limen.Event{Step: limen.StepHistory, Earlier: []limen.Earlier{
 		{At: at.Add(-26 * time.Hour), Site: "Port South", Device: "gate-2", Outcome: limen.Admit},

@@ -29,6 +29,7 @@ type personal struct {
 	portrait image.Image
 	live     image.Image
 	lives    int // counts the live pictures, so that a page fetches each new one
+	quality  map[limen.Picture][]limen.Component
 	match    *limen.Comparison
 	earlier  []limen.Earlier
 }
@@ -166,6 +167,11 @@ func (c *inspection) apply(e limen.Event) {
 	case e.Live != nil:
 		p.live = e.Live
 		p.lives++
+	case e.Quality != nil:
+		if p.quality == nil {
+			p.quality = map[limen.Picture][]limen.Component{}
+		}
+		p.quality[e.Quality.Picture] = e.Quality.Components
 	case e.Match != nil:
 		p.match = e.Match
 	case e.Earlier != nil:

@@ -75,6 +75,7 @@ type personalView struct {
 	Fields   []fieldView   `json:"fields,omitempty"`
 	Portrait string        `json:"portrait,omitempty"` // address of the picture
 	Live     string        `json:"live,omitempty"`
+	Quality  []qualityView `json:"quality,omitempty"`
 	Match    *matchView    `json:"match,omitempty"`
 	Earlier  []earlierView `json:"earlier,omitempty"`
 }
@@ -93,6 +94,21 @@ type matchView struct {
 	Model     string  `json:"model"`
 	Grade     string  `json:"grade"`
 	GradeSays string  `json:"grade_says"`
+}
+
+// qualityView is the quality of one picture: a line, and what it opens to.
+type qualityView struct {
+	Picture    string          `json:"picture"` // "portrait", "live"
+	Says       string          `json:"says"`
+	Low        bool            `json:"low"` // some component misses its mark
+	Components []componentView `json:"components"`
+}
+
+type componentView struct {
+	Code  string `json:"code"`
+	Text  string `json:"text"`
+	Value int    `json:"value"`
+	Low   bool   `json:"low"`
 }
 
 type earlierView struct {
@@ -322,6 +338,11 @@ func (w *Words) personal(c *inspection) *personalView {
 	if p.live != nil {
 		v.Live = imageAddress("live", c.id, p.lives)
 	}
+	for _, which := range []limen.Picture{limen.PicturePortrait, limen.PictureLive} {
+		if q := p.quality[which]; len(q) > 0 {
+			v.Quality = append(v.Quality, w.quality(which, q))
+		}
+	}
 	// A score that is no number cannot be put on a scale.
 	if m := p.match; m != nil && !math.IsNaN(m.Score) && !math.IsInf(m.Score, 0) && !math.IsNaN(m.Threshold) && !math.IsInf(m.Threshold, 0) {
 		v.Match = &matchView{Score: m.Score, Threshold: m.Threshold, Enough: m.Score >= m.Threshold, Model: m.Model, Grade: m.Grade, Says: w.Page["not_enough"]}
@@ -348,6 +369,25 @@ func (w *Words) remarks(e limen.Earlier) (out []string) {
 		out = append(out, strings.ReplaceAll(w.Page["earlier_corrected"], "{says}", e.Correction))
 	}
 	return out
+}
+
+// quality names at a glance only what misses its mark.
+func (w *Words) quality(which limen.Picture, components []limen.Component) qualityView {
+	v := qualityView{Picture: string(which)}
+	var low []string
+	for _, c := range components {
+		name := text(w.Components, c.Name)
+		v.Components = append(v.Components, componentView{c.Name, name, c.Value, c.Low})
+		if c.Low {
+			low = append(low, name)
+		}
+	}
+	v.Low = len(low) > 0
+	v.Says = strings.ReplaceAll(w.Page["quality_good"], "{picture}", text(w.Pictures, which))
+	if v.Low {
+		v.Says = strings.NewReplacer("{picture}", text(w.Pictures, which), "{low}", strings.Join(low, ", ")).Replace(w.Page["quality_low"])
+	}
+	return v
 }
 
 // fields are what the MRZ says, as an officer reads it.

@@ -48,6 +48,8 @@ type Words struct {
 	DocumentTypes   map[string]string               `yaml:"document_types"`
 	Sexes           map[string]string               `yaml:"sexes"`
 	Guidance        map[limen.Guidance]string       `yaml:"guidance"`
+	Pictures        map[limen.Picture]string        `yaml:"pictures"`
+	Components      map[string]string               `yaml:"components"`
 	DeviceKinds     map[string]string               `yaml:"device_kinds"`
 	DeviceStates    map[string]string               `yaml:"device_states"`
 }

@@ -79,6 +79,8 @@ func TestEveryCodeHasWords(t *testing.T) {
 		{"../..", "Status", 5, func(c string) bool { _, ok := w.Statuses[limen.Status(c)]; return ok }},
 		{"../..", "Step", 11, func(c string) bool { _, ok := w.Steps[limen.Step(c)]; return ok && groupOfStep[limen.Step(c)] != "" }},
 		{"../..", "Guidance", 9, func(c string) bool { return w.Guidance[limen.Guidance(c)] != "" }},
+		{"../..", "Picture", 2, func(c string) bool { return w.Pictures[limen.Picture(c)] != "" }},
+		{"../../matcher", "Component", 23, func(c string) bool { return w.Components[c] != "" }},
 		{"../..", "Outcome", 3, func(c string) bool { _, ok := w.Outcomes[limen.Outcome(c)]; return ok }},
 		{"../..", "Recommendation", 5, func(c string) bool { _, ok := w.Recommendations[limen.Recommendation(c)]; return ok }},
 		{"../../mrtd/mrz", "Field", 11, func(c string) bool { return w.Subjects[c] != "" || c == "name" || c == "nationality" || c == "sex" }},

@@ -4,67 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport/linuxudstpm"
+
+	"limen/internal/repotest"
 )
 
-// startTPM runs a software TPM on its own state until the test ends or stop is
-// called, and returns its socket.
-func startTPM(t *testing.T, state string) (path string, stop func()) {
-	t.Helper()
-	program, err := exec.LookPath("swtpm")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("swtpm is not installed: `make deps-test` installs it")
-		}
-		t.Skip("swtpm is not installed: `make deps-test` installs it")
-	}
-	sockets, err := os.MkdirTemp("", "tpm") // t.TempDir is too long for a socket's name
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(sockets, "tpm")
-	c := exec.Command(program, "socket", "--tpm2", "--tpmstate", "dir="+state, "--server", "type=unixio,path="+path,
-		"--ctrl", "type=unixio,path="+path+".ctrl", "--flags", "not-need-init,startup-clear")
-	var said bytes.Buffer
-	c.Stdout, c.Stderr = &said, &said
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stopped := false
-	stop = func() {
-		if !stopped {
-			stopped = true
-			c.Process.Kill()
-			c.Wait()
-			os.RemoveAll(sockets)
-		}
-	}
-	t.Cleanup(stop)
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for limit := time.After(20 * time.Second); ; {
-		if c, err := net.Dial("unix", path); err == nil { // the socket is there before anybody listens
-			c.Close()
-			return path, stop
-		}
-		select {
-		case <-look.C:
-		case <-limit:
-			t.Fatalf("the software TPM did not start: %s", &said)
-		}
-	}
-}
-
 func TestTPMSealsTheKeys(t *testing.T) {
-	path, _ := startTPM(t, t.TempDir())
+	path, _ := repotest.StartTPM(t, t.TempDir())
 	for name, with := range map[string]Seal{
 		"alone":                        {TPM: &TPM{Path: path}},
 		"with a passphrase":            {TPM: &TPM{Path: path}, Passphrase: say("correct horse")},
@@ -129,7 +80,7 @@ func TestTPMSealsTheKeys(t *testing.T) {
 // What became of the TPM is told, since what to do next differs.
 func TestTPMThatIsNotTheOne(t *testing.T) {
 	state := t.TempDir()
-	path, stop := startTPM(t, state)
+	path, stop := repotest.StartTPM(t, state)
 	dir := filepath.Join(t.TempDir(), "keys")
 	with := Seal{TPM: &TPM{Path: path, PCRs: []int{16}}} // 16 is the one a program may change
 	made, err := CreateSealed(dir, nil, with)
@@ -149,7 +100,7 @@ func TestTPMThatIsNotTheOne(t *testing.T) {
 		}
 	}
 
-	another, _ := startTPM(t, t.TempDir())
+	another, _ := repotest.StartTPM(t, t.TempDir())
 	want("another", Seal{TPM: &TPM{Path: another}}, ErrTPMOther)
 	want("none", Seal{TPM: &TPM{Path: filepath.Join(t.TempDir(), "tpmrm0")}}, ErrTPMMissing)
 	file := filepath.Join(t.TempDir(), "tpmrm0")
@@ -172,7 +123,7 @@ func TestTPMThatIsNotTheOne(t *testing.T) {
 	})
 	want("another start", with, ErrTPMState)
 	stop() // registers begin anew; the seeds stay
-	path, _ = startTPM(t, state)
+	path, _ = repotest.StartTPM(t, state)
 	with.TPM.Path = path
 	if k, err := OpenSealed(dir, with); err != nil || k.StoreKey() != made.StoreKey() {
 		t.Fatalf("started as before: %v", err)
@@ -192,7 +143,7 @@ func TestTPMThatIsNotTheOne(t *testing.T) {
 
 // The TPM counts wrong passphrases, and then takes none for a while.
 func TestTPMStopsGuessing(t *testing.T) {
-	path, _ := startTPM(t, t.TempDir())
+	path, _ := repotest.StartTPM(t, t.TempDir())
 	dir := filepath.Join(t.TempDir(), "keys")
 	if _, err := CreateSealed(dir, nil, Seal{TPM: &TPM{Path: path}, Passphrase: say("1234")}); err != nil {
 		t.Fatal(err)
@@ -213,7 +164,7 @@ func TestTPMStopsGuessing(t *testing.T) {
 
 // Keys move into a TPM and out of it, and to another passphrase.
 func TestReseal(t *testing.T) {
-	path, _ := startTPM(t, t.TempDir())
+	path, _ := repotest.StartTPM(t, t.TempDir())
 	made, dir := create(t, say("old"))
 	in := Seal{TPM: &TPM{Path: path}, Passphrase: say("new")}
 	if err := Reseal(dir, Seal{Passphrase: say("wrong")}, in); !errors.Is(err, ErrPassphrase) {
@@ -250,5 +201,23 @@ func TestReseal(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("the folder has %v (%v), want the key file alone", left, err)
+	}
+}
+
+// What opening keys costs at the start of an appliance.
+func BenchmarkOpen(b *testing.B) {
+	path, _ := repotest.StartTPM(b, b.TempDir())
+	for name, with := range map[string]Seal{"TPM": {TPM: &TPM{Path: path, PCRs: []int{7}}}, "passphrase": {Passphrase: say("correct horse")}} {
+		b.Run(name, func(b *testing.B) {
+			dir := filepath.Join(b.TempDir(), "keys")
+			if _, err := CreateSealed(dir, nil, with); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := OpenSealed(dir, with); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -122,13 +122,24 @@ func (p *Postgres) URL(database string) string {
 }
 
 // Database makes an empty database and returns its address.
-func (p *Postgres) Database() (string, error) {
+func (p *Postgres) Database() (string, error) { return p.CopyOf("template1") }
+
+// CopyOf makes a database that is a copy of another one, which nobody uses.
+func (p *Postgres) CopyOf(database string) (string, error) {
 	p.mu.Lock()
 	p.made++
 	name := fmt.Sprintf("t%d", p.made)
 	p.mu.Unlock()
-	if out, err := p.command("createdb", "-h", p.dir, "-U", "limen", name).CombinedOutput(); err != nil {
+	if out, err := p.command("createdb", "-h", p.dir, "-U", "limen", "-T", database, name).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("createdb: %w: %s", err, out)
 	}
 	return p.URL(name), nil
+}
+
+// Drop drops a database, whoever uses it.
+func (p *Postgres) Drop(database string) error {
+	if out, err := p.command("dropdb", "-f", "-h", p.dir, "-U", "limen", database).CombinedOutput(); err != nil {
+		return fmt.Errorf("dropdb: %w: %s", err, out)
+	}
+	return nil
 }

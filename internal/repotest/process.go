@@ -3,6 +3,7 @@ package repotest
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -131,28 +131,46 @@ func (s *said) String() string {
 	return s.b.String()
 }
 
-// Mosquitto runs Debian's broker with a configuration until the test ends; it
-// skips where that is not installed.
-func Mosquitto(t testing.TB, config string) *Process {
-	t.Helper()
-	path := "/usr/sbin/mosquitto"
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("this needs Debian's mosquitto: make deps-test installs it")
+// Mosquitto is Debian's broker with the centre's example configuration, on a
+// port of this machine; nil where it is not installed. The files are the
+// authority's certificate, the broker's and its key; dir is for its own.
+func Mosquitto(root, dir, port, ca, certificate, key string) (*exec.Cmd, error) {
+	const program = "/usr/sbin/mosquitto"
+	if _, err := os.Stat(program); err != nil {
+		return nil, nil
 	}
-	file := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := StartProcess(exec.Command(path, "-c", file))
+	example := filepath.Join(root, "firmware-config", "centre")
+	config, err := os.ReadFile(filepath.Join(example, "mosquitto.conf"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(p.Kill)
-	for until := time.Now().Add(serverStart); !strings.Contains(p.Said(), "running"); {
-		if p.Ended() || time.Now().After(until) {
-			t.Fatalf("mosquitto does not start: %s", p.Said())
+	acl, err := os.ReadFile(filepath.Join(example, "mosquitto.acl"))
+	if err != nil {
+		return nil, err
+	}
+	rules, file := filepath.Join(dir, "mosquitto.acl"), filepath.Join(dir, "mosquitto.conf")
+	if err := os.WriteFile(rules, acl, 0o600); err != nil { // its owner must be the broker's
+		return nil, err
+	}
+	own := strings.NewReplacer("listener 8883", "listener "+port+" 127.0.0.1",
+		"/etc/limen-fleet/ca.pem", ca, "/etc/limen-fleet/server.pem", certificate, "/etc/limen-fleet/server.key", key,
+		"/etc/limen-fleet/mosquitto.acl", rules).Replace(string(config))
+	if os.Getuid() == 0 {
+		own = "user root\n" + own
+	}
+	return exec.Command(program, "-c", file), os.WriteFile(file, []byte(own), 0o600)
+}
+
+// Listening waits until something at addr takes connections.
+func (p *Process) Listening(addr string) error {
+	for until := time.Now().Add(serverStart); ; {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			return c.Close()
 		}
-		time.Sleep(10 * time.Millisecond) // its own log is all it says
+		if p.Ended() || time.Now().After(until) {
+			return fmt.Errorf("%s does not start: %s", filepath.Base(p.cmd.Path), p.Said())
+		}
+		time.Sleep(5 * time.Millisecond) // it tells nobody when it listens
 	}
-	return p
 }

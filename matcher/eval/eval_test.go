@@ -17,6 +17,7 @@ import (
 
 	"limen/matcher"
 	"limen/matcher/catalog"
+	"limen/matcher/proportion"
 )
 
 // crowd makes templates of people around directions of their own: the more
@@ -154,7 +155,7 @@ func TestSeparatedScoresHaveNoError(t *testing.T) {
 		t.Errorf("EER %+v between %.3f and %.3f", r.EER, r.Impostor.Max(), r.Genuine.Min())
 	}
 	p := r.Points[0]
-	if want := z * z / (30 + z*z); p.FNMR.Rate != 0 || p.FNMR.Low != 0 || math.Abs(p.FNMR.High-want) > 1e-9 {
+	if _, want := proportion.Wilson(0, 30); p.FNMR.Rate != 0 || p.FNMR.Low != 0 || math.Abs(p.FNMR.High-want) > 1e-9 {
 		t.Errorf("no error in 30 pairs: %+v, want an upper end of %.4f", p.FNMR, want)
 	}
 }

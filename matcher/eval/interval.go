@@ -6,28 +6,6 @@ import (
 	"slices"
 )
 
-// z is the normal distribution's 97.5 % point.
-const z = 1.959963984540054
-
-// wilson is the score interval of k errors in n independent trials (E. B.
-// Wilson, 1927), of 95 %.
-func wilson(k, n int64) (low, high float64) {
-	if n == 0 {
-		return 0, 1
-	}
-	p, m := float64(k)/float64(n), float64(n)
-	center := (p + z*z/(2*m)) / (1 + z*z/m)
-	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	low, high = max(center-half, 0), min(center+half, 1)
-	if k == 0 { // where rounding would leave a trace
-		low = 0
-	}
-	if k == n {
-		high = 1
-	}
-	return low, high
-}
-
 // bootstrap is the percentile interval, of 95 %, of a rate when people are
 // drawn with replacement and bring all their pairs.
 //

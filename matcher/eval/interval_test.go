@@ -5,23 +5,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-)
 
-func TestWilson(t *testing.T) {
-	for _, c := range []struct {
-		k, n      int64
-		low, high float64
-	}{
-		// Newcombe 1998, table I, method 3.
-		{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {1, 29, 0.0061, 0.1718},
-		{29, 29, 0.8830, 1}, {0, 0, 0, 1},
-	} {
-		low, high := wilson(c.k, c.n)
-		if math.Abs(low-c.low) > 6e-5 || math.Abs(high-c.high) > 6e-5 {
-			t.Errorf("%d of %d: %.4f to %.4f, want %.4f to %.4f", c.k, c.n, low, high, c.low, c.high)
-		}
-	}
-}
+	"limen/matcher/proportion"
+)
 
 // The shares by person give what drawing people and all pairs among them gives.
 func TestBootstrapIsThatOfPairs(t *testing.T) {
@@ -65,7 +51,7 @@ func TestBootstrapIsThatOfPairs(t *testing.T) {
 	slices.Sort(rates)
 	want := [2]float64{rates[replicates/40], rates[replicates-replicates/40]}
 	low, high := bootstrap(errors, trials, all, people*(people-1)/2, replicates, r)
-	wilsonLow, wilsonHigh := wilson(int64(all), people*(people-1)/2)
+	wilsonLow, wilsonHigh := proportion.Wilson(int64(all), people*(people-1)/2)
 	t.Logf("all pairs %.4f to %.4f, by person %.4f to %.4f, as if independent %.4f to %.4f", want[0], want[1], low, high, wilsonLow, wilsonHigh)
 	if width := want[1] - want[0]; math.Abs(low-want[0]) > 0.12*width || math.Abs(high-want[1]) > 0.12*width || width < 1.5*(wilsonHigh-wilsonLow) {
 		t.Errorf("%.4f to %.4f, want %.4f to %.4f, wider than %.4f to %.4f", low, high, want[0], want[1], wilsonLow, wilsonHigh)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"limen/matcher/eval/chart"
+	"limen/matcher/proportion"
 )
 
 // DET is the trade-off of both rates over all thresholds, on normal deviates
@@ -19,7 +20,7 @@ func (r *Result) DET(title string) chart.Chart {
 	last := chart.Point{X: math.Inf(1)}
 	for edge := range bins + 1 {
 		p := chart.Point{X: float64(matched) / impostor, Y: float64(missed) / genuine}
-		_, high := wilson(missed, r.Genuine.Count())
+		_, high := proportion.Wilson(missed, r.Genuine.Count())
 		if edge < bins {
 			missed += r.Genuine.bin[edge]
 			matched -= r.Impostor.bin[edge]

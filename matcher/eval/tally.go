@@ -3,6 +3,8 @@ package eval
 import (
 	"context"
 	"math/rand/v2"
+
+	"limen/matcher/proportion"
 )
 
 // tally is the second pass: each person's errors at a few thresholds (levels),
@@ -160,7 +162,7 @@ func estimate(errors, trials []int64, shared int64, replicates int) Estimate {
 		return e
 	}
 	e.Rate = float64(e.Errors) / float64(e.Trials)
-	e.Low, e.High = wilson(e.Errors, e.Trials)
+	e.Low, e.High = proportion.Wilson(e.Errors, e.Trials)
 	if e.Errors > 0 && e.Errors < e.Trials {
 		low, high := bootstrap(errors, trials, float64(e.Errors), float64(e.Trials), replicates, rand.New(rand.NewPCG(1, 2)))
 		e.Low, e.High = min(e.Low, low), max(e.High, high)

@@ -82,15 +82,21 @@ func (c Classifiers) For(recogniser string) (Classifier, bool) {
 }
 
 // Features describe how a live face's template differs from a portrait's: in
-// each number, by how much and how they agree, and their cosine. They are as
+// each number, which way, by how much and how they agree, and their cosine. They are as
 // biometric as the templates. Nil for templates that do not go together.
+//
+// Which way: from a portrait to a live face, smiles, light and lenses move a
+// template in directions that all people share, and a second person in others.
 func Features(portrait, live matcher.Template) []float64 {
 	if len(portrait) != len(live) || len(live) == 0 {
 		return nil
 	}
 	p, l := portrait.Normalized(), live.Normalized()
 	scale := math.Sqrt(float64(len(p)))
-	out := make([]float64, 0, 2*len(p)+1)
+	out := make([]float64, 0, 3*len(p)+1)
+	for i := range p {
+		out = append(out, scale*float64(p[i]-l[i]))
+	}
 	for i := range p {
 		out = append(out, scale*math.Abs(float64(p[i]-l[i])))
 	}

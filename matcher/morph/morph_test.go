@@ -95,7 +95,7 @@ func TestTrainedClassifiersFitTheirFeatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, ok := c.For("frr0095@b5cac1a7")
-	if want := 2*256 + 1; !ok || len(d.Weights) != want {
+	if want := 3*256 + 1; !ok || len(d.Weights) != want {
 		t.Errorf("frr0095: got %d weights, %v; want %d", len(d.Weights), ok, want)
 	}
 	if want := 3 * len(zones); len(c.Single.Weights) != want {

@@ -19,21 +19,32 @@ type Rate struct {
 
 // Of is k of n; of no trials at all it says that the rate may be anything.
 func Of(k, n int) Rate {
-	if n <= 0 {
-		return Rate{High: 1}
+	r := Rate{K: k, N: n}
+	if n > 0 {
+		r.Rate = float64(k) / float64(n)
 	}
-	const z = 1.959964 // 97.5 % of a normal distribution
+	r.Low, r.High = Wilson(int64(k), int64(n))
+	return r
+}
+
+// Wilson is the score interval of k of n independent trials (E. B. Wilson,
+// 1927), of 95 %; of no trials it is all there is.
+func Wilson(k, n int64) (low, high float64) {
+	if n <= 0 {
+		return 0, 1
+	}
+	const z = 1.959963984540054 // the normal distribution's 97.5 % point
 	p, m := float64(k)/float64(n), float64(n)
-	middle := (p + z*z/(2*m)) / (1 + z*z/m)
+	center := (p + z*z/(2*m)) / (1 + z*z/m)
 	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	r := Rate{k, n, p, max(middle-half, 0), min(middle+half, 1)}
-	if k == 0 {
-		r.Low = 0
+	low, high = max(center-half, 0), min(center+half, 1)
+	if k == 0 { // where rounding would leave a trace
+		low = 0
 	}
 	if k == n {
-		r.High = 1
+		high = 1
 	}
-	return r
+	return low, high
 }
 
 // String is "3 of 48, 6.3 % (2.1 to 16.8)".

@@ -3,14 +3,15 @@
 // before the camera or an artefact that shows somebody: a print, a screen, a
 // cut-out. It is plain Go; the networks it may ask live behind Network.
 //
-// Four cues speak. What surrounds the head is carried along by an artefact and
-// stays where it is behind a head; a display's grid beats with the sensor's;
-// a head that turns moves its nose before its face, a plane does not; and, where
-// they are installed, networks judge how skin looks. A cue that has seen too
+// Five cues speak. What surrounds the head is carried along by an artefact and
+// stays where it is behind a head; a display's grid beats with the sensor's; a
+// picture that was cut out shows its paper around the head; a head that turns
+// moves its nose before its face, a plane does not; and, where they are
+// installed, networks judge how skin looks. A cue that has seen too
 // little says nothing, and when nothing speaks for a bona fide presentation the
 // detection was not performed: it never passes for want of evidence.
 //
-// It does not detect masks, and no cue of it was measured on real artefacts
+// It does not detect masks, nor a picture cut out so close that no paper shows, and no cue of it was measured on real artefacts
 // (docs/figures.md says what it was measured on).
 package spoof
 
@@ -40,6 +41,7 @@ const (
 	NoModel      Reason = "pad_model_missing"       // no network is installed and motion alone did not suffice
 	TooFewFrames Reason = "pad_sequence_too_short"  // the face was not seen long enough
 	NoEvidence   Reason = "pad_evidence_too_little" // frames enough, and nothing in them that speaks clearly
+	FaceChanged  Reason = "pad_face_changed"        // the face that is compared is not the one that was watched
 )
 
 // CueName names a cue; it is the subject of Suspected.
@@ -49,6 +51,7 @@ type CueName string
 const (
 	Surroundings CueName = "surroundings" // what is around the head moves with it
 	Grid         CueName = "grid"         // frequency peaks of a display
+	Outline      CueName = "outline"      // a rim of paper around the head
 	Relief       CueName = "relief"       // the nose moves against the face
 	Texture      CueName = "texture"      // the networks' word
 )

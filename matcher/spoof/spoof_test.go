@@ -6,6 +6,7 @@ import (
 	"image"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type stand struct {
 	grid  float64 // depth of a display's beat, levels
 	live  float64 // what the network says of each frame; none when 0
 	still bool    // nothing moves
+	rim   bool    // paper shows around the head
 	part  int     // frames shown; enough for the window when 0
 	fails error   // of the network
 }
@@ -76,6 +78,8 @@ func (s stand) draw(f *capture.Frame, part float64) {
 			v := at(wall, float64(x), float64(y)+80)
 			head := dx*dx/1.5+(dy-0.4)*(dy-0.4)/2.6 < 1
 			switch {
+			case s.rim && !head && dx*dx/1.62+(dy-0.4)*(dy-0.4)/2.76 < 1:
+				v = 225
 			case head:
 				nose := s.nose * part * math.Exp(-dx*dx/0.06-(dy-0.55)*(dy-0.55)/0.09)
 				v = at(skin, 320+(dx-nose)*eyes, 240+dy*eyes)
@@ -157,6 +161,7 @@ func TestPresentationsAreJudgedByWhatTheyShow(t *testing.T) {
 		{"… that the networks take for live", stand{sheet: true, live: 0.99}, Failed, Suspected, Surroundings},
 		{"a display's grid", stand{grid: 6}, Failed, Suspected, Grid},
 		{"… held still", stand{grid: 6, still: true}, Failed, Suspected, Grid},
+		{"a picture cut out", stand{rim: true, live: 0.99}, Failed, Suspected, Outline},
 		{"skin that the networks doubt", stand{nose: 0.09, live: 0.2}, Failed, Suspected, Texture},
 		{"a glimpse", stand{nose: 0.09, live: 0.98, part: 3}, NotPerformed, TooFewFrames, ""},
 		{"networks that fail", stand{fails: errors.New("closed")}, NotPerformed, NoEvidence, ""},
@@ -176,10 +181,9 @@ func TestNothingSeenIsNotPassed(t *testing.T) {
 
 // One half of a sequence vouches for the other no more than it is asked to.
 func TestTheLessLiveHalfCounts(t *testing.T) {
-	w := NewWatch(stand{}, stand{})
 	for _, live := range [][]float64{{0.1, 0.1, 1, 1, 1}, {1, 1, 1, 0.1, 0.1}} {
-		w.live = live
-		if c := w.texture(); c.Weight >= 0 {
+		e := evidence{live: live}
+		if c := e.texture(); c.Weight >= 0 {
 			t.Errorf("%v: got %+v, want an accusation", live, c)
 		}
 	}
@@ -187,7 +191,7 @@ func TestTheLessLiveHalfCounts(t *testing.T) {
 
 func TestCloseErasesThePictures(t *testing.T) {
 	w, _ := stand{}.judge(t)
-	kept := w.thumbs[0]
+	kept := w.tracks[w.subject].first
 	w.Close()
 	for _, v := range kept.pix {
 		if v != 0 {
@@ -236,6 +240,126 @@ func FuzzOddLandmarks(f *testing.F) {
 				noseShift(p[0], p[1], m)
 			}
 		}
+		rim(y, 128, 128, 96, marks)
 		gridPeak(y, 128, 128, 96, matcher.Box{X: ax, Y: ay, W: bx, H: by})
 	})
+}
+
+// turns is an engine before whose camera people take turns: of each frame, who
+// stands there (0: nobody, 1 to the left, 2 to the right) and how live they look.
+type turns struct {
+	stand
+	who  []int
+	live []float64
+	seen map[uint64]int // by the network
+}
+
+func (e *turns) Detect(img image.Image) ([]matcher.Face, error) {
+	who := e.who[img.(*capture.Frame).Seq]
+	faces, err := e.stand.Detect(img)
+	if who == 0 {
+		return nil, err
+	}
+	for i := range faces[0].Landmarks {
+		faces[0].Landmarks[i].X += float64(who-1) * 250
+	}
+	faces[0].Box.X += float64(who-1) * 250
+	return faces, err
+}
+
+func (e *turns) Live(img image.Image, _ matcher.Box) (float64, error) {
+	f := img.(*capture.Frame)
+	e.seen[f.Seq]++
+	return e.live[min(int(f.Seq), len(e.live)-1)], nil
+}
+
+// show feeds frames 40 ms apart, and describes those in compared.
+func (e *turns) show(t *testing.T, w *Watch, from, to int, compared ...int) {
+	t.Helper()
+	pool := capture.NewPool(wide, high)
+	for i := from; i < to; i++ {
+		f := pool.Get()
+		f.Seq, f.Time = uint64(i), time.Unix(0, 0).Add(time.Duration(i)*40*time.Millisecond)
+		faces, err := w.Detect(f)
+		if err == nil && slices.Contains(compared, i) {
+			_, err = w.Template(f, faces[0])
+		}
+		f.Release()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// row is n times who.
+func row(parts ...[2]int) (out []int) {
+	for _, p := range parts {
+		out = append(out, slices.Repeat([]int{p[0]}, p[1])...)
+	}
+	return out
+}
+
+// What is compared was judged, and of the face that was watched.
+func TestComparedFramesAreTheWatchedOnes(t *testing.T) {
+	live := func(n int, later float64) []float64 { return append(slices.Repeat([]float64{0.98}, n), later) }
+	all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8}
+	for _, c := range []struct {
+		name     string
+		who      []int
+		live     []float64
+		compared []int // before the sample is kept
+		later    []int // and after
+		status   Status
+		reason   Reason
+	}{
+		{"a picture held up for a single frame", row([2]int{1, 40}), append(append(slices.Repeat([]float64{0.98}, 20), 0.1), 0.98), []int{0, 1, 2}, []int{20, 21, 22}, Failed, Suspected},
+		{"one person", row([2]int{1, 30}), live(30, 0.98), all, nil, Passed, ""},
+		{"a picture held up for the frames that are added", row([2]int{1, 40}), live(20, 0.1), []int{0, 1, 2}, []int{20, 21, 22, 23}, Failed, Suspected},
+		{"a picture held up for the first frames alone", row([2]int{1, 60}), append(slices.Repeat([]float64{0.1}, 3), 0.98), []int{0, 1, 2}, nil, Failed, Suspected},
+		{"somebody else is watched", row([2]int{1, 3}, [2]int{0, 14}, [2]int{2, 30}), live(50, 0.98), []int{0, 1, 2}, nil, NotPerformed, FaceChanged},
+		{"somebody else is added", row([2]int{1, 30}, [2]int{0, 14}, [2]int{2, 3}), live(50, 0.98), []int{0, 1, 2}, []int{44, 45, 46}, NotPerformed, FaceChanged},
+		{"both are watched long enough", row([2]int{1, 20}, [2]int{0, 14}, [2]int{2, 20}), live(60, 0.98), []int{0, 1, 2}, []int{36, 37}, Passed, ""},
+		{"… and one of them is a picture", row([2]int{1, 20}, [2]int{0, 14}, [2]int{2, 20}), live(30, 0.1), []int{0, 1, 2}, []int{36, 37}, Failed, Suspected},
+	} {
+		e := &turns{who: c.who, live: c.live, seen: map[uint64]int{}}
+		w := NewWatch(e, e)
+		e.show(t, w, 0, 10, c.compared...)
+		if err := w.Follow(t.Context(), closed()); err != nil { // from here on what was described is kept
+			t.Fatal(err)
+		}
+		e.show(t, w, 10, len(c.who), c.later...)
+		if j := w.Judge(); j.Status != c.status || j.Reason != c.reason {
+			t.Errorf("%s: got %s %q (%+v), want %s %q", c.name, j.Status, j.Reason, j, c.status, c.reason)
+		}
+		for _, n := range append(slices.Clone(c.compared), c.later...) {
+			if e.seen[uint64(n)] != 1 {
+				t.Errorf("%s: frame %d was compared and judged %d times, want once", c.name, n, e.seen[uint64(n)])
+			}
+		}
+	}
+}
+
+// A face that was never followed vouches for nobody.
+func TestAFaceThatWasNotFollowedIsNotJudged(t *testing.T) {
+	e := &turns{who: row([2]int{1, 30}), live: []float64{0.98}, seen: map[uint64]int{}}
+	w := NewWatch(e, e)
+	e.show(t, w, 0, 29)
+	f := capture.NewPool(wide, high).Get()
+	defer f.Release()
+	f.Seq, f.Time = 29, time.Unix(0, 0).Add(29*40*time.Millisecond)
+	if _, err := w.Detect(f); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Template(f, matcher.Face{Landmarks: [5]matcher.Point{{X: 1, Y: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	if j := w.Judge(); j.Status != NotPerformed || j.Reason != FaceChanged {
+		t.Errorf("got %s %q, want not performed: %s", j.Status, j.Reason, FaceChanged)
+	}
+}
+
+func closed() <-chan *capture.Frame {
+	ch := make(chan *capture.Frame)
+	close(ch)
+	return ch
 }

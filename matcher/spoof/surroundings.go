@@ -15,6 +15,12 @@ type thumb struct {
 	marks  [5]matcher.Point
 }
 
+// erase overwrites the picture and the landmarks.
+func (t *thumb) erase() {
+	clear(t.pix)
+	t.marks = [5]matcher.Point{}
+}
+
 // thumbWide is about how wide thumbs are, in pixels.
 const thumbWide = 320
 

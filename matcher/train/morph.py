@@ -16,7 +16,7 @@ face_id). Each pair is morphed in two ways:
 
 Bona fide portraits are the neutral photographs, warped by a pixel or so, so
 that it is not the resampling that tells. All are cropped and compressed as a chip's
-portrait. Live pictures are the smiling photographs, as they are and altered: with
+portrait, once as they are and once printed and scanned (simulated). Live pictures are the smiling photographs, as they are and altered: with
 glasses drawn on, and small, dim and noisy as a gate's camera may see them, for a
 face that changed is no morph. --out must lie outside the
 repository: these are pictures of real people, who agreed to their use in studies.
@@ -26,6 +26,7 @@ import csv
 import glob
 import os
 import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -37,7 +38,7 @@ from london import Person  # noqa: E402
 from mix import SIDE, frame_points, from_lab, outline_mask, to_lab, upright  # noqa: E402
 from recognize import Recognizer  # noqa: E402
 
-PARTNERS = 2
+PARTNERS = {"train": 8, "test": 2}
 PORTRAIT = (413, 531)
 STEP = 9  # warps are found on every ninth pixel and interpolated between
 
@@ -65,13 +66,13 @@ def main():
     for split, members in (("train", [i for i in ids if i not in held]), ("test", [i for i in ids if i in held])):
         for n, i in enumerate(members):
             name = f"bona-{i}.jpg"
-            write(os.path.join(args.out, name), crop(bona_fide(people[i], int(i))), 20_000)
-            rows.append([name, "bona_fide", split, i, ""])
-        for a, b in pairs(members, gender, templates):
+            portrait(args.out, name, crop(bona_fide(people[i], int(i))))
+            rows += [[n, "bona_fide", split, i, ""] for n in (name, scanned(name))]
+        for a, b in pairs(members, gender, templates, PARTNERS[split]):
             for method, picture in morphs(people[a], people[b]):
                 name = f"{method}-{a}-{b}.jpg"
-                write(os.path.join(args.out, name), crop(picture), 20_000)
-                rows.append([name, method, split, a, b])
+                portrait(args.out, name, crop(picture))
+                rows += [[n, method, split, a, b] for n in (name, scanned(name))]
             print(f"\r{split} {len(rows)} pictures", end="", file=sys.stderr, flush=True)
     with open(os.path.join(args.out, "morphs.csv"), "w", newline="", encoding="ascii") as f:
         table = csv.writer(f, lineterminator="\n")
@@ -105,13 +106,13 @@ def lives(picture, recognizer, seed):
         yield name, squeeze
 
 
-def pairs(members, gender, templates):
-    """Each with the PARTNERS most alike of the same gender; the first lends the hair."""
+def pairs(members, gender, templates, partners):
+    """Each with the partners most alike of the same gender; the first lends the hair."""
     seen, out = set(), []
     for a in members:
         others = sorted((b for b in members if b != a and gender[b] == gender[a]),
                         key=lambda b: -float(templates[a] @ templates[b]))
-        for b in others[:PARTNERS]:
+        for b in others[:partners]:
             if frozenset((a, b)) not in seen:
                 seen.add(frozenset((a, b)))
                 out.append((a, b))
@@ -155,6 +156,24 @@ def crop(picture):
     scale = 98 / 107
     move = np.float32([[scale, 0, PORTRAIT[0] / 2 - scale * SIDE / 2], [0, scale, 0.445 * PORTRAIT[1] - scale * 315]])
     return cv2.warpAffine(picture, move, PORTRAIT, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+
+
+def scanned(name):
+    return name.replace(".jpg", "-scan.jpg")
+
+
+def portrait(out, name, picture):
+    """The portrait as it is, and as it comes off paper: printed, scanned and compressed
+    again, so that it is not a camera's fine grain that tells."""
+    write(os.path.join(out, name), picture, 20_000)
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    paper = cv2.GaussianBlur(picture.clip(0, 255).astype(np.float32), (0, 0), rng.uniform(0.6, 1.5))
+    paper = 128 + (paper - 128) * rng.uniform(0.85, 1.05) * rng.uniform(0.96, 1.04, 3) + rng.normal(0, rng.uniform(1, 4), paper.shape)
+    back = cv2.GaussianBlur(paper, (0, 0), rng.uniform(0.4, 0.8))
+    if rng.uniform() < 0.5:  # as JPEG 2000, which leaves no blocks
+        ok, data = cv2.imencode(".jp2", back.clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 25])
+        back = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else back
+    write(os.path.join(out, scanned(name)), back, int(rng.uniform(12_000, 20_000)))
 
 
 def write(path, picture, most):

@@ -63,7 +63,7 @@ func (s *site) falseCentre(say func(subject string, payload []byte) []byte) *fal
 		t.Fatal(err)
 	}
 	f.addr = b.addr
-	conn, err := nats.Connect("", nats.InProcessServer(b.server), nats.Token("secret"))
+	conn, err := nats.Connect("", nats.InProcessServer(b), nats.Token("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}

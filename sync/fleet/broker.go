@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,9 +21,18 @@ import (
 
 // broker is the embedded NATS server with nothing but its MQTT listener: no
 // client port, no monitoring, no cluster unless it is one node of it.
+//
+// JetStream does not mend a store whose disk was full for a moment: what it
+// could not write once it never writes again. Nothing in it is worth mending.
+// A broker that is broken is renewed, with an empty folder.
 type broker struct {
-	server *server.Server
+	dir    string
+	start  func(addr string) (*server.Server, error)
 	addr   string
+	broken chan struct{} // gets one where the store no longer stores
+
+	mu     sync.Mutex
+	server *server.Server
 }
 
 // The broker keeps little: devices hold every entry until its receipt.
@@ -89,44 +99,93 @@ func (n nodesOnly) Check(c server.ClientAuthentication) bool {
 }
 
 func startBroker(dir, addr string, tlsConfig *tls.Config, secret string, cluster *Cluster, log *slog.Logger) (*broker, error) {
-	host, port, err := splitListen(addr)
+	b := &broker{dir: dir, broken: make(chan struct{}, 1)}
+	b.start = func(addr string) (*server.Server, error) {
+		host, port, err := splitListen(addr)
+		if err != nil {
+			return nil, err
+		}
+		gate := &gatekeeper{secret: secret, log: log}
+		options := &server.Options{
+			ServerName: "limen-fleet", DontListen: true, NoSigs: true, NoSystemAccount: true,
+			MaxPayload: wire.MaxMessage + 16<<10, // and the broker's own headers
+			MaxPending: 8 << 20,
+			JetStream:  true, StoreDir: dir, JetStreamMaxMemory: brokerMemory, JetStreamMaxStore: brokerDisk,
+			CustomClientAuthentication: gate,
+			MQTT:                       server.MQTTOpts{Host: host, Port: port, TLSConfig: tlsConfig, TLSTimeout: 10, AuthTimeout: 10, MaxAckPending: 64},
+		}
+		if cluster != nil {
+			if err := cluster.apply(options, gate, tlsConfig); err != nil {
+				return nil, err
+			}
+		}
+		s, err := server.NewServer(options)
+		if err != nil {
+			return nil, fmt.Errorf("cannot set up the broker: %w", err)
+		}
+		gate.server = s
+		said := &brokerLog{log: log, broken: b.broken}
+		s.SetLoggerV2(said, false, false, false)
+		s.Start()
+		if said.fatal() != nil || !s.ReadyForConnections(brokerStart) {
+			s.Shutdown()
+			s.WaitForShutdown()
+			return nil, fmt.Errorf("the broker does not start on %s: %w", addr, errors.Join(said.fatal(), errors.New("see whether the address is free and its folder writable")))
+		}
+		return s, nil
+	}
+	s, err := b.start(addr)
 	if err != nil {
 		return nil, err
 	}
-	gate := &gatekeeper{secret: secret, log: log}
-	options := &server.Options{
-		ServerName: "limen-fleet", DontListen: true, NoSigs: true, NoSystemAccount: true,
-		MaxPayload: wire.MaxMessage + 16<<10, // and the broker's own headers
-		MaxPending: 8 << 20,
-		JetStream:  true, StoreDir: dir, JetStreamMaxMemory: brokerMemory, JetStreamMaxStore: brokerDisk,
-		CustomClientAuthentication: gate,
-		MQTT:                       server.MQTTOpts{Host: host, Port: port, TLSConfig: tlsConfig, TLSTimeout: 10, AuthTimeout: 10, MaxAckPending: 64},
-	}
-	if cluster != nil {
-		if err := cluster.apply(options, gate, tlsConfig); err != nil {
-			return nil, err
-		}
-	}
-	s, err := server.NewServer(options)
-	if err != nil {
-		return nil, fmt.Errorf("cannot set up the broker: %w", err)
-	}
-	gate.server = s
-	said := &brokerLog{log: log}
-	s.SetLoggerV2(said, false, false, false)
-	b := &broker{server: s}
-	s.Start()
-	if said.fatal() != nil || !s.ReadyForConnections(brokerStart) {
-		b.stop()
-		return nil, fmt.Errorf("the broker does not start on %s: %w", addr, errors.Join(said.fatal(), errors.New("see whether the address is free and its folder writable")))
-	}
+	b.server = s
 	v, err := s.Varz(nil)
 	if err != nil {
 		b.stop()
 		return nil, err
 	}
+	host, _, _ := splitListen(addr)
 	b.addr = net.JoinHostPort(host, strconv.Itoa(v.MQTT.Port))
 	return b, nil
+}
+
+// renew ends the server and starts another one on the same address with
+// nothing in its folder.
+func (b *broker) renew() error {
+	b.stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := os.RemoveAll(b.dir); err != nil {
+		return err
+	}
+	s, err := b.start(b.addr)
+	if err != nil {
+		return err
+	}
+	b.server = s
+	select {
+	case <-b.broken: // of the one before
+	default:
+	}
+	return nil
+}
+
+var errNoBroker = errors.New("the broker is being renewed")
+
+// running is the server now; nil while there is none.
+func (b *broker) running() *server.Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.server
+}
+
+// InProcessConn implements nats.InProcessConnProvider: of a renewed broker too.
+func (b *broker) InProcessConn() (net.Conn, error) {
+	s := b.running()
+	if s == nil {
+		return nil, errNoBroker
+	}
+	return s.InProcessConn()
 }
 
 // splitListen reads host:port; to NATS port 0 means none, and -1 any.
@@ -148,14 +207,24 @@ func splitListen(addr string) (host string, port int, err error) {
 }
 
 func (b *broker) stop() {
-	b.server.Shutdown()
-	b.server.WaitForShutdown()
+	b.mu.Lock()
+	s := b.server
+	b.server = nil
+	b.mu.Unlock()
+	if s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
 }
 
 // connected are the devices with a connection now.
 func (b *broker) connected() map[string]bool {
 	out := map[string]bool{}
-	z, err := b.server.Connz(&server.ConnzOptions{Limit: 1 << 20})
+	s := b.running()
+	if s == nil {
+		return out
+	}
+	z, err := s.Connz(&server.ConnzOptions{Limit: 1 << 20})
 	if err != nil {
 		return out
 	}
@@ -230,9 +299,10 @@ func subject(device string, kind wire.Kind) string {
 
 // brokerLog passes on what the server reports of trouble.
 type brokerLog struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	end error
+	log    *slog.Logger
+	broken chan<- struct{}
+	mu     sync.Mutex
+	end    error
 }
 
 func (l *brokerLog) fatal() error {
@@ -241,14 +311,23 @@ func (l *brokerLog) fatal() error {
 	return l.end
 }
 
-func (l *brokerLog) Noticef(string, ...any) {}
-func (l *brokerLog) Debugf(string, ...any)  {}
-func (l *brokerLog) Tracef(string, ...any)  {}
-func (l *brokerLog) Warnf(f string, a ...any) {
-	l.log.Warn("broker", "says", fmt.Sprintf(f, a...))
-}
-func (l *brokerLog) Errorf(f string, a ...any) {
-	l.log.Warn("broker", "says", fmt.Sprintf(f, a...))
+func (l *brokerLog) Noticef(string, ...any)    {}
+func (l *brokerLog) Debugf(string, ...any)     {}
+func (l *brokerLog) Tracef(string, ...any)     {}
+func (l *brokerLog) Warnf(f string, a ...any)  { l.says(fmt.Sprintf(f, a...)) }
+func (l *brokerLog) Errorf(f string, a ...any) { l.says(fmt.Sprintf(f, a...)) }
+
+// says passes a line on. That a store is broken is told nowhere else.
+func (l *brokerLog) says(line string) {
+	l.log.Warn("broker", "says", line)
+	low := strings.ToLower(line)
+	if !strings.Contains(low, "critical write error") && !strings.Contains(low, "will be disabled") && !strings.Contains(low, "no space left on device") {
+		return
+	}
+	select {
+	case l.broken <- struct{}{}:
+	default:
+	}
 }
 func (l *brokerLog) Fatalf(f string, a ...any) {
 	l.mu.Lock()

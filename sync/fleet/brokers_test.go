@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,16 +94,9 @@ func (n *node) start() {
 func (n *node) await() {
 	n.t.Helper()
 	for _, addr := range []string{n.MQTT, n.Cluster.Clients} {
-		until(n.t, "listening: "+n.Cluster.Name, func() bool {
-			if n.process.Ended() {
-				n.t.Fatal(n.process.Said())
-			}
-			c, err := net.Dial("tcp", addr)
-			if err == nil {
-				c.Close()
-			}
-			return err == nil
-		})
+		if err := n.process.Listening(addr); err != nil {
+			n.t.Fatal(err)
+		}
 	}
 }
 
@@ -113,24 +105,22 @@ func (n *node) await() {
 func (s *site) mosquitto() string {
 	s.t.Helper()
 	addr := freeAddress(s.t)
-	centre := filepath.Join(repotest.Root(s.t), "firmware-config", "centre")
-	config, err := os.ReadFile(filepath.Join(centre, "mosquitto.conf"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	acl, err := os.ReadFile(filepath.Join(centre, "mosquitto.acl"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	own := filepath.Join(s.dir, "mosquitto.acl") // its owner must be the broker's
-	if err := os.WriteFile(own, acl, 0o600); err != nil {
-		s.t.Fatal(err)
-	}
 	_, port, _ := strings.Cut(addr, ":")
-	repotest.Mosquitto(s.t, strings.NewReplacer(
-		"listener 8883", "user root\nlistener "+port+" 127.0.0.1",
-		"/etc/limen-fleet/ca.pem", s.authority.CAPath(), "/etc/limen-fleet/server.pem", s.server.Certificate,
-		"/etc/limen-fleet/server.key", s.server.Key, "/etc/limen-fleet/mosquitto.acl", own).Replace(string(config)))
+	command, err := repotest.Mosquitto(repotest.Root(s.t), s.dir, port, s.authority.CAPath(), s.server.Certificate, s.server.Key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if command == nil {
+		s.t.Skip("this needs Debian's mosquitto: make deps-test installs it")
+	}
+	process, err := repotest.StartProcess(command)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(process.Kill)
+	if err := process.Listening(addr); err != nil {
+		s.t.Fatal(err)
+	}
 	return addr
 }
 

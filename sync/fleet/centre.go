@@ -149,6 +149,11 @@ func (c *Centre) openWhole() (err error) {
 			return err
 		}
 	}
+	// Whatever is in the broker's folder comes again from the devices, and after
+	// a power cut it may not be whole.
+	if err := os.RemoveAll(c.brokerFolder()); err != nil {
+		return fmt.Errorf("cannot empty the broker's buffer: %w", err)
+	}
 	secret := rand.Text()
 	if err := c.startBroker(secret, nil); err != nil {
 		return err
@@ -251,6 +256,8 @@ func (c *Centre) keyFile() string {
 // witnessKeyFile lies beside the receipt key: whoever has the one has the other.
 func (c *Centre) witnessKeyFile() string { return witnessKeyPath(filepath.Dir(c.keyFile())) }
 
+func (c *Centre) brokerFolder() string { return filepath.Join(c.cfg.Dir, "broker") }
+
 func (c *Centre) ownFolder() (err error) {
 	if err := os.MkdirAll(c.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the centre's folder: %w", err)
@@ -269,7 +276,7 @@ func (c *Centre) startBroker(secret string, cluster *Cluster) (err error) {
 	if t.ClientAuth != tls.RequireAndVerifyClientCert || t.ClientCAs == nil {
 		return errors.New("the centre's TLS must require client certificates and name the authority that issues them")
 	}
-	c.broker, err = startBroker(filepath.Join(c.cfg.Dir, "broker"), c.cfg.MQTT, t, secret, cluster, c.cfg.Log)
+	c.broker, err = startBroker(c.brokerFolder(), c.cfg.MQTT, t, secret, cluster, c.cfg.Log)
 	return err
 }
 
@@ -402,11 +409,18 @@ func (c *Centre) Run(ctx context.Context) error {
 		})
 	}
 	var err error
-	if c.link != nil {
+	switch {
+	case c.link != nil:
 		serving.Go(func() { c.sendCommands(ctx) })
 		serving.Go(func() { c.keepIndex(ctx) })
 		err = c.ingest(ctx)
-	} else {
+	case c.broker != nil:
+		select {
+		case <-ctx.Done():
+		case <-c.broker.broken: // the other nodes have what it lost
+			err = errors.New("the broker's disk took nothing: make room there and start this node again")
+		}
+	default:
 		<-ctx.Done()
 	}
 	stop()

@@ -21,23 +21,23 @@ func TestPlugPulledBetweenDeviceAndCentre(t *testing.T) {
 	if err := s.Enrol(d.name, d.key.PublicKey()); err != nil {
 		t.Fatal(err)
 	}
-	p := newPlug(t, s.MQTTAddr())
-	d.connect(p.addr())
+	p := newCable(t, s.MQTTAddr())
+	d.connect(p.Addr())
 	for round := range 6 {
 		d.append(7)
 		switch round % 3 {
 		case 0:
-			p.pull() // in the midst
+			p.Pull() // in the midst
 		case 1:
-			p.set(true, false) // dead: the device must find out by itself
+			p.Set(true, false) // dead: the device must find out by itself
 			d.append(7)
 			until(t, "given up a dead line", func() bool { return drainedTo(d, uplink.Away) })
-			p.set(false, false)
+			p.Set(false, false)
 		case 2:
-			p.set(false, true) // out for a while: every attempt fails
+			p.Set(false, true) // out for a while: every attempt fails
 			d.append(7)
 			until(t, "away", func() bool { return drainedTo(d, uplink.Away) })
-			p.set(false, false)
+			p.Set(false, false)
 		}
 		d.append(3)
 	}
@@ -248,12 +248,12 @@ func TestDeviceIsSeenComingAndGoing(t *testing.T) {
 			return err == nil && v[0].State == want && s.broker.connected()[d.name] == connected
 		}
 	}
-	p := newPlug(t, s.MQTTAddr())
-	_, stop := d.connect(p.addr())
+	p := newCable(t, s.MQTTAddr())
+	_, stop := d.connect(p.Addr())
 	until(t, "running", state("running", true))
-	p.set(false, true)
+	p.Set(false, true)
 	until(t, "lost, by its last will", state("lost", false))
-	p.set(false, false)
+	p.Set(false, false)
 	until(t, "running again", state("running", true))
 	if err := stop(); err != nil {
 		t.Fatal(err)

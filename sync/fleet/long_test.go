@@ -22,12 +22,12 @@ func TestPlugPulledForLong(t *testing.T) {
 	if err := s.Enrol(d.name, d.key.PublicKey()); err != nil {
 		t.Fatal(err)
 	}
-	p := newPlug(t, s.MQTTAddr())
-	d.connect(p.addr())
+	p := newCable(t, s.MQTTAddr())
+	d.connect(p.Addr())
 	d.append(10)
 	s.settled(d)
-	p.set(false, true)
-	p.pull()
+	p.Set(false, true)
+	p.Pull()
 	each := time.NewTicker(250 * time.Millisecond)
 	defer each.Stop()
 	for out := time.After(*plugOut); ; {
@@ -43,7 +43,7 @@ func TestPlugPulledForLong(t *testing.T) {
 	if err != nil || held != 10 {
 		t.Errorf("while the plug was out: the centre holds %d entries, %v; want 10", held, err)
 	}
-	p.set(false, false)
+	p.Set(false, false)
 	s.settled(d)
 	v, err := s.records.Verify(t.Context())
 	if err != nil || len(v) != 1 || v[0].Fault != nil || v[0].Size != d.journal.Size() {

@@ -43,7 +43,7 @@ func (b *bare) seer(name string, seed byte) *seer {
 	s := &seer{bare: b, name: name}
 	d := &device{t: b.t, name: name, key: newKey(seed), dir: b.t.TempDir()}
 	s.journal = d.openJournal("journal")
-	s.history = history.New(s.journal, history.Options{Pseudonyms: fleetKey{}, Site: "s", Device: name, Sent: func() uint64 { return 1 << 60 }})
+	s.history = history.New(s.journal, history.Options{Pseudonyms: fleetKey{}, Signer: d.key, Site: "s", Device: name, Sent: func() uint64 { return 1 << 60 }})
 	var err error
 	if s.outbox, err = outbox.Open(outbox.Options{Journal: s.journal, Device: name, Centre: b.trust, Path: filepath.Join(d.dir, "receipt"), Beside: s.history}); err != nil {
 		b.t.Fatal(err)
@@ -119,6 +119,16 @@ func testTheCentreJoinsAndForgets(t *testing.T, at place) {
 	joined(p, 2)
 	joined(other, 2)
 
+	// A correction stands beside what it corrects.
+	if _, err := two.history.Correct(t.Context(), 0, "it was the afternoon", history.Asker{Who: "4711", Why: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	two.deliver()
+	corrected, err := b.records.History(t.Context(), fmt.Sprintf("%x", other[:]))
+	if err != nil || len(corrected) != 3 || corrected[0].Says != "it was the afternoon" || *corrected[0].About != 0 || corrected[1].Corrections[0] != "it was the afternoon" || corrected[2].Corrections != nil {
+		t.Errorf("got %+v, %v; want the correction, and beside gate-12's check", corrected, err)
+	}
+
 	d := history.Document{Issuer: "UTO", Number: "L898902C3"}
 	if _, err := one.history.Erase(t.Context(), history.Selection{Document: &d}, history.Asker{Who: "4711", Why: "order"}); err != nil {
 		t.Fatal(err)
@@ -132,7 +142,7 @@ func testTheCentreJoinsAndForgets(t *testing.T, at place) {
 	forgotten := func(when string) {
 		t.Helper()
 		joined(p, 0)
-		joined(other, 1)
+		joined(other, 2)
 		verdicts, err := b.records.Verify(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -191,8 +201,8 @@ func testTheCentreJoinsAndForgets(t *testing.T, at place) {
 	}
 	gone, err := restored.History(t.Context(), fmt.Sprintf("%x", p[:]))
 	there, err2 := restored.History(t.Context(), fmt.Sprintf("%x", other[:]))
-	if err != nil || err2 != nil || len(gone) != 0 || len(there) != 1 {
-		t.Errorf("restored: got %d and %d checks, %v, %v; want 0 of the erased and 1 of the other device's", len(gone), len(there), err, err2)
+	if err != nil || err2 != nil || len(gone) != 0 || len(there) != 2 {
+		t.Errorf("restored: got %d and %d checks, %v, %v; want 0 of the erased and 2 of the other device's", len(gone), len(there), err, err2)
 	}
 }
 

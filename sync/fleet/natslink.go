@@ -32,15 +32,16 @@ const (
 type natsLink struct {
 	conn     *nats.Conn
 	replicas int
+	own      *broker // where it is embedded; nil for a cluster
 }
 
 // inProcess connects to the embedded broker.
 func inProcess(b *broker, secret string) (*natsLink, error) {
-	conn, err := nats.Connect("", nats.InProcessServer(b.server), nats.Token(secret), nats.Name("limen-fleet"), nats.MaxReconnects(-1))
+	conn, err := nats.Connect("", nats.InProcessServer(b), nats.Token(secret), nats.Name("limen-fleet"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the broker: %w", err)
 	}
-	return &natsLink{conn: conn, replicas: 1}, nil
+	return &natsLink{conn: conn, replicas: 1, own: b}, nil
 }
 
 // dialNATS connects to any server of a cluster, and to another one when that
@@ -92,6 +93,21 @@ func (l *natsLink) consumer(ctx context.Context) (jetstream.Consumer, error) {
 
 // receive implements link.
 func (l *natsLink) receive(ctx context.Context, to chan<- delivery) error {
+	var broken chan struct{}
+	if l.own != nil {
+		broken = l.own.broken
+		failed := l.own.running() == nil // the last attempt
+		select {
+		case <-broken:
+			failed = true
+		default:
+		}
+		if failed {
+			if err := l.own.renew(); err != nil {
+				return err
+			}
+		}
+	}
 	entries, err := l.consumer(ctx)
 	if err != nil {
 		return err
@@ -99,7 +115,8 @@ func (l *natsLink) receive(ctx context.Context, to chan<- delivery) error {
 	consuming, err := entries.Consume(func(m jetstream.Msg) {
 		device, kind, err := deviceOf(m.Subject())
 		if err != nil || !fromDevice(kind) {
-			return // the stream's subjects let no such through
+			m.Term() // the stream's subjects let no such through
+			return
 		}
 		d := delivery{
 			message: message{device: device, kind: kind, payload: m.Data()},
@@ -119,6 +136,9 @@ func (l *natsLink) receive(ctx context.Context, to chan<- delivery) error {
 		err = nil
 	case <-consuming.Closed():
 		err = errors.New("the broker has lost its buffer")
+	case <-broken:
+		consuming.Stop()
+		err = errors.Join(errors.New("the broker's disk took nothing, so it begins anew"), l.own.renew())
 	}
 	consuming.Stop()
 	<-consuming.Closed()

@@ -40,6 +40,10 @@ type CheckView struct {
 	Outcome  string       `json:"outcome,omitempty"`
 	Reasons  []string     `json:"reasons,omitempty"`  // codes
 	Document string       `json:"document,omitempty"` // first 8 hex digits of the pseudonym
+
+	About       *uint64  `json:"about,omitempty"`       // the device's entry that this one is about
+	Says        string   `json:"says,omitempty"`        // what it says is right there
+	Corrections []string `json:"corrections,omitempty"` // what later entries say is right here, newest first
 }
 
 // Kinds of entries that no record says.
@@ -119,7 +123,25 @@ func (r *Records) checks(ctx context.Context, query string, args ...any) ([]Chec
 		}
 		out = append(out, c)
 	}
+	correct(out)
 	return out, rows.Err()
+}
+
+// correct puts what corrections say beside what they correct, which is older
+// and so in the same answer, or beyond its end.
+func correct(checks []CheckView) {
+	type entry struct {
+		device string
+		index  uint64
+	}
+	says := map[entry][]string{}
+	for i, c := range checks { // newest first
+		checks[i].Corrections = says[entry{c.Device, c.Index}]
+		if c.Says != "" && c.About != nil {
+			at := entry{c.Device, *c.About}
+			says[at] = append(says[at], c.Says)
+		}
+	}
 }
 
 func scanCheck(rows *sql.Rows) (CheckView, error) {
@@ -140,6 +162,12 @@ func scanCheck(rows *sql.Rows) (CheckView, error) {
 	c.Kind, c.Time, c.Site, c.Outcome = string(r.Kind), r.Started, r.Site, string(r.Decision.Outcome)
 	for _, reason := range r.Decision.Reasons {
 		c.Reasons = append(c.Reasons, reason.String())
+	}
+	switch {
+	case r.Officer != nil:
+		c.About = &r.Officer.Index
+	case r.Correction != nil:
+		c.About, c.Says = &r.Correction.Index, r.Correction.Says
 	}
 	if p := r.Document.Pseudonym; p != (limen.Pseudonym{}) {
 		c.Document = hex.EncodeToString(p[:4])

@@ -51,7 +51,8 @@ type DeviceCount struct {
 type Source struct {
 	Device  string    `json:"device"`
 	AsOf    time.Time `json:"as_of"`
-	Entries uint64    `json:"entries"` // it has in all
+	Entries uint64    `json:"entries"`           // it has in all
+	Partial bool      `json:"partial,omitempty"` // the centre had more to tell
 }
 
 // Found is the answer to a question: how often, where, when, with which
@@ -105,7 +106,7 @@ func (h *History) Find(ctx context.Context, d Document, by Asker) (Found, error)
 	if err := h.note(ctx, "find", by, about, len(seen)+len(others)); err != nil {
 		return Found{}, err
 	}
-	f := Found{Devices: []DeviceCount{}, Checks: []FoundCheck{}, Sources: []Source{{h.opts.Device, h.opts.Now().UTC(), h.journal.Size()}}}
+	f := Found{Devices: []DeviceCount{}, Checks: []FoundCheck{}, Sources: []Source{{Device: h.opts.Device, AsOf: h.opts.Now().UTC(), Entries: h.journal.Size()}}}
 	if from != nil {
 		f.Sources = append(f.Sources, *from)
 	}

@@ -16,6 +16,10 @@ type Region interface {
 	Seen(about []limen.Trace, since time.Time, n int) ([]limen.Earlier, time.Time, error)
 	// Entries is how many there are in all.
 	Entries() uint64
+	// Forget drops a document's checks.
+	Forget(about []limen.Trace) error
+	// Expire drops everything where nothing was heard of the centre since a time.
+	Expire(since time.Time) error
 }
 
 // Online asks the centre what any device saw since a time, and as of when that is.

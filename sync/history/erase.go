@@ -62,12 +62,17 @@ func (h *History) Erase(ctx context.Context, s Selection, by Asker) (Erased, err
 	return out, h.note(ctx, "erase", by, limen.Subject{}, out.Entries)
 }
 
-// eraseDocument forgets all of a document. A check that is being made meanwhile
+// eraseDocument forgets all of a document, also what others saw of it. A check that is being made meanwhile
 // goes too, or is that of a document never seen before.
 func (h *History) eraseDocument(ctx context.Context, about []limen.Trace) (Erased, error) {
 	known, err := h.known(about)
 	if err != nil {
 		return Erased{}, err
+	}
+	if h.opts.Region != nil { // it may know of others' checks what this device never saw
+		if err := h.opts.Region.Forget(about); err != nil {
+			return Erased{}, err
+		}
 	}
 	var out Erased
 	for _, p := range known {
@@ -142,6 +147,11 @@ func (h *History) Retain(ctx context.Context, p limen.Policy) (Erased, error) {
 			return time.Time{}
 		}
 		return now.Add(-keep)
+	}
+	if h.opts.Region != nil && p.History.IndexExpires > 0 {
+		if err := h.opts.Region.Expire(now.Add(-p.History.IndexExpires)); err != nil {
+			return Erased{}, err
+		}
 	}
 	out, err := h.eraseOld(ctx, before(p.History.Keep), before(p.History.KeepQuestions))
 	if err != nil || out.Entries == 0 {

@@ -156,20 +156,30 @@ func (h *History) besides(p limen.Pseudonym) (names [][]byte, err error) {
 	return append(names, revPrefix(p), askPrefix(p)), nil
 }
 
+// liveKeys name the fleet keys that traces can be made under.
+func (h *History) liveKeys() (out [][4]byte) {
+	if h.opts.Pseudonyms != nil {
+		for _, t := range h.opts.Pseudonyms.Traces("", "") {
+			out = append(out, t.Key)
+		}
+	}
+	return out
+}
+
 // Tidy forgets what was mapped under fleet keys that are gone: nobody can
 // compute those traces anew, and nobody is to compare them with a list.
 func (h *History) Tidy(ctx context.Context) error {
 	if h.opts.Pseudonyms == nil {
 		return nil
 	}
-	live := h.opts.Pseudonyms.Traces("", "")
+	live := h.liveKeys()
 	var e journal.Erasure
 	for pair, err := range h.journal.BesideUnder(nameKey) {
 		if err != nil {
 			return err
 		}
 		key := bytes.TrimPrefix(pair.Name, nameKey)
-		if slices.ContainsFunc(live, func(t limen.Trace) bool { return bytes.Equal(t.Key[:], key) }) {
+		if slices.ContainsFunc(live, func(k [4]byte) bool { return bytes.Equal(k[:], key) }) {
 			continue
 		}
 		under := slices.Concat(nameMap, key)

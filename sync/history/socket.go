@@ -99,7 +99,7 @@ type request struct {
 	Erase    Selection `json:"erase,omitzero"`
 	Index    uint64    `json:"index,omitempty"`
 	Says     string    `json:"says,omitempty"`
-	By       Asker     `json:"by"`
+	By       Asker     `json:"by,omitzero"`
 }
 
 // maxRequest bounds a question.

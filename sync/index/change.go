@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
+
+	"limen"
 )
 
 // ErrAfter means that a delta follows another number than the index has.
@@ -82,13 +85,17 @@ func (x *Index) Current(n Next) error {
 
 // Tidy drops what is older than the index keeps. It is to be called daily.
 func (x *Index) Tidy() error {
+	oldest := x.oldest()
+	return x.leaveOut(func(e *entry) bool { return e.at() < oldest })
+}
+
+func (x *Index) leaveOut(out func(*entry) bool) error {
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	next, segments := x.view()
-	oldest := x.oldest()
 	made := &change{x: x, next: &next}
 	defer made.undo()
-	segments, err := made.rewrite(segments, func(e *entry) bool { return e.at() < oldest })
+	segments, err := made.rewrite(segments, out)
 	if err != nil {
 		return err
 	}
@@ -311,4 +318,40 @@ func replaceFile(path string, b []byte) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// Forget drops a document's checks. A later delta may bring others.
+func (x *Index) Forget(about []limen.Trace) error {
+	keys := map[[KeySize]byte]bool{}
+	for _, t := range about {
+		keys[[KeySize]byte(t.Hash[:])] = true
+	}
+	any := false // most documents are not in it
+	x.mu.RLock()
+	for _, t := range about {
+		for _, s := range x.segments {
+			if err := s.find(DocumentKey(t.Hash[:]), func(*entry) { any = true }); err != nil {
+				x.mu.RUnlock()
+				return err
+			}
+		}
+	}
+	x.mu.RUnlock()
+	if !any {
+		return nil
+	}
+	return x.leaveOut(func(e *entry) bool { return keys[[KeySize]byte(e[:])] })
+}
+
+// Expire drops everything where the index was last as the centre's before a
+// time: a device that nobody hears of is not to go on knowing.
+func (x *Index) Expire(since time.Time) error {
+	if _, _, asOf := x.Fresh(); asOf.IsZero() || !asOf.Before(since) {
+		return nil
+	}
+	x.changing.Lock()
+	defer x.changing.Unlock()
+	next, _ := x.view()
+	next = state{Next: next.Next}
+	return (&change{x: x, next: &next}).commit(nil)
 }

@@ -244,6 +244,27 @@ func TestOldChecksGo(t *testing.T) {
 	}
 }
 
+// A document can be forgotten here alone, and everything where the centre is not
+// heard of for long.
+func TestForgetAndExpire(t *testing.T) {
+	x := open(t, t.TempDir(), nil)
+	if err := x.Apply(after(0), delta(row(1, 1, now), row(2, 2, now), row(3, 2, now))); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Forget([]limen.Trace{trace(2), trace(7)}); err != nil || x.Entries() != 1 {
+		t.Errorf("forgot: %d entries are left, %v; want 1", x.Entries(), err)
+	}
+	if err := x.Expire(now); err != nil || x.Entries() != 1 {
+		t.Errorf("heard of since: %d entries are left, %v", x.Entries(), err)
+	}
+	if err := x.Expire(now.Add(time.Hour)); err != nil || x.Entries() != 0 {
+		t.Errorf("not heard of since: %d entries are left, %v", x.Entries(), err)
+	}
+	if err := x.Apply(after(0), delta(row(1, 1, now))); err != nil {
+		t.Errorf("after that it begins anew: %v", err)
+	}
+}
+
 // A damaged index is begun anew.
 func TestDamagedIndexIsBegunAnew(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{

@@ -17,7 +17,7 @@ const tombVersion = 1
 // Sizes of the steps of an erasure: well inside what one transaction takes.
 const (
 	eraseIntent = 8 << 10 // entries of one note of what is being erased
-	eraseNames  = 512     // names of one
+	eraseNames  = 512     // names of one, and of one transaction
 	eraseStep   = 128     // entries of one transaction
 	eraseLook   = 1024    // entries looked for afterwards, in every version
 )
@@ -142,10 +142,8 @@ func (j *Journal) carryOut(e Erasure) error {
 			return fmt.Errorf("cannot erase %d entries: %w", len(e.Entries), err)
 		}
 	}
-	for _, name := range e.Beside {
-		if err := j.removeUnder(name); err != nil {
-			return fmt.Errorf("cannot erase what lies beside the log: %w", err)
-		}
+	if err := j.removeUnder(e.Beside); err != nil {
+		return fmt.Errorf("cannot erase what lies beside the log: %w", err)
 	}
 	if err := j.compact(); err != nil {
 		return fmt.Errorf("%d entries are erased for every reader, but their bytes are still in the files of %s; open the journal anew to finish: %w", len(e.Entries), j.dir, err)
@@ -207,24 +205,13 @@ func (j *Journal) bury(some []uint64) error {
 	})
 }
 
-// removeUnder takes away the names that begin with prefix.
-func (j *Journal) removeUnder(prefix []byte) error {
-	j.write.Lock()
-	defer j.write.Unlock()
-	for {
-		var names [][]byte
-		err := j.view(func(txn *badger.Txn) error {
-			it := txn.NewIterator(badger.IteratorOptions{Prefix: besideKey(prefix)})
-			defer it.Close()
-			for it.Rewind(); it.Valid() && len(names) < 1024; it.Next() {
-				names = append(names, it.Item().KeyCopy(nil))
-			}
-			return nil
-		})
-		if err != nil || len(names) == 0 {
-			return err
-		}
-		err = j.update(func(txn *badger.Txn) error {
+// removeUnder takes away the names that begin with any of prefixes.
+func (j *Journal) removeUnder(prefixes [][]byte) error {
+	var names [][]byte
+	flush := func() error {
+		j.write.Lock()
+		defer j.write.Unlock()
+		err := j.update(func(txn *badger.Txn) error {
 			for _, n := range names {
 				if err := txn.Delete(n); err != nil {
 					return err
@@ -232,10 +219,33 @@ func (j *Journal) removeUnder(prefix []byte) error {
 			}
 			return nil
 		})
-		if err != nil {
-			return err
+		names = names[:0]
+		return err
+	}
+	for _, prefix := range prefixes {
+		for full := true; full; {
+			full = false
+			err := j.view(func(txn *badger.Txn) error {
+				it := txn.NewIterator(badger.IteratorOptions{Prefix: besideKey(prefix)})
+				defer it.Close()
+				for it.Rewind(); it.Valid() && !full; it.Next() {
+					names = append(names, it.Item().KeyCopy(nil))
+					full = len(names) >= eraseNames
+				}
+				return nil
+			})
+			if err == nil && full {
+				err = flush()
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
+	if len(names) == 0 {
+		return nil
+	}
+	return flush()
 }
 
 // compact makes the store's files forget: it writes out what is in memory and

@@ -9,11 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"limen/internal/repotest"
 )
 
 // secret is a needle that no other entry has a part of.
@@ -284,4 +287,20 @@ func TestTombstones(t *testing.T) {
 	if _, err := ParseTombstone(checkpoint, j.Verifier()); err == nil {
 		t.Error("a checkpoint was taken for a tombstone")
 	}
+}
+
+func FuzzTombstone(f *testing.F) {
+	f.Add(tombText("limen/gate-1", Stub{7, Hash{1}}))
+	f.Add(tombText("", Stub{}))
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := repotest.Parsed(t, []byte(text), func(b []byte) (Stub, error) { return parseTombText(string(b)) })
+		if err != nil {
+			return
+		}
+		_, rest, _ := strings.Cut(text, "\n")
+		origin, _, _ := strings.Cut(rest, "\n")
+		if got := tombText(origin, s); got != text {
+			t.Fatalf("got %q, want %q", got, text)
+		}
+	})
 }

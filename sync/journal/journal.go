@@ -190,12 +190,14 @@ func (j *Journal) load() error {
 	return err
 }
 
-// Close waits for what is being appended and closes the store.
+// Close waits for what is being appended or erased and closes the store.
 func (j *Journal) Close() error {
 	var err error
 	j.closing.Do(func() {
 		close(j.quit)
 		<-j.done
+		j.erasing.Lock() // an erasure under way is finished: the store is not closed under it
+		defer j.erasing.Unlock()
 		if err = j.db.Close(); err != nil {
 			err = fmt.Errorf("cannot close the journal in %s: %w", j.dir, err)
 		}

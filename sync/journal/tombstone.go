@@ -100,18 +100,26 @@ func ParseTombstone(signed []byte, verifier note.Verifier) (Stub, error) {
 	if err != nil {
 		return Stub{}, fmt.Errorf("the tombstone is not signed by %s: %w", verifier.Name(), err)
 	}
-	var s Stub
-	lines := strings.Split(n.Text, "\n")
-	if len(lines) != 5 || lines[0] != tombHead {
+	s, err := parseTombText(n.Text)
+	if err != nil {
+		return Stub{}, err
+	}
+	return s, CheckTombstone(signed, verifier, s)
+}
+
+// parseTombText reads a note text, of whichever origin.
+func parseTombText(text string) (s Stub, err error) {
+	lines := strings.SplitN(text, "\n", 6)
+	if len(lines) != 5 || lines[0] != tombHead || lines[4] != "" {
 		return Stub{}, errors.New("not a tombstone: it has four lines, head, origin, index and leaf")
 	}
-	if s.Index, err = strconv.ParseUint(lines[2], 10, 63); err != nil {
+	if s.Index, err = strconv.ParseUint(lines[2], 10, 63); err != nil || strconv.FormatUint(s.Index, 10) != lines[2] {
 		return Stub{}, errors.New("the tombstone's third line is no index")
 	}
-	b, err := base64.StdEncoding.DecodeString(lines[3])
-	if err != nil || len(b) != len(s.Leaf) {
+	b, err := base64.StdEncoding.Strict().DecodeString(lines[3])
+	if err != nil || len(b) != len(s.Leaf) || base64.StdEncoding.EncodeToString(b) != lines[3] {
 		return Stub{}, errors.New("the tombstone's fourth line is no leaf")
 	}
 	s.Leaf = Hash(b)
-	return s, CheckTombstone(signed, verifier, s)
+	return s, nil
 }

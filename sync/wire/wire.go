@@ -225,7 +225,8 @@ func (b Batch) Encode() ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	return encoding.Marshal(b)
+	raw, err := encoding.Marshal(b)
+	return squeeze(raw), err
 }
 
 // Encode writes a status.
@@ -247,7 +248,13 @@ func (a Answer) Encode() ([]byte, error) {
 }
 
 // DecodeBatch reads a batch and checks every bound.
-func DecodeBatch(b []byte) (Batch, error) { return decode[Batch](b) }
+func DecodeBatch(b []byte) (Batch, error) {
+	raw, err := unsqueeze(b)
+	if err != nil {
+		return Batch{}, err
+	}
+	return decode[Batch](raw)
+}
 
 // DecodeStatus reads a status.
 func DecodeStatus(b []byte) (Status, error) { return decode[Status](b) }

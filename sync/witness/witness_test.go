@@ -379,3 +379,30 @@ func TestOnlyTheAskedWitnessCounts(t *testing.T) {
 		t.Error("a cosignature on another checkpoint was taken")
 	}
 }
+
+// How many checkpoints a witness cosigns a second: each is checked against the
+// last, kept on disk and signed.
+func BenchmarkAdd(b *testing.B) {
+	j := openJournal(b, b.TempDir())
+	grow(b, j, 1024)
+	var requests []Request
+	for size := uint64(1); size <= 1024; size++ {
+		requests = append(requests, parsed(b, request(b, j, size-1, size)))
+	}
+	o := options(b, b.TempDir())
+	w := openWitness(b, o)
+	k := 0
+	for b.Loop() {
+		if k == len(requests) { // as though it had seen nothing
+			b.StopTimer()
+			w.Close()
+			o.Dir, k = b.TempDir(), 0
+			w = openWitness(b, o)
+			b.StartTimer()
+		}
+		if _, err := w.Add(b.Context(), requests[k]); err != nil {
+			b.Fatal(err)
+		}
+		k++
+	}
+}

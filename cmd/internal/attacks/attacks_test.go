@@ -1,8 +1,8 @@
 package attacks
 
 import (
+	"slices"
 	"testing"
-	"time"
 
 	"limen/cmd/internal/demo/faces"
 	"limen/hw/sim/camera"
@@ -34,39 +34,45 @@ func TestSimulatedAttacksWithoutNetworks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	for medium, wrong := range map[camera.Medium]func(spoof.Status) bool{
-		camera.Flesh:  func(s spoof.Status) bool { return s == spoof.Failed },
-		camera.Print:  func(s spoof.Status) bool { return s != spoof.Failed },
-		camera.Screen: func(s spoof.Status) bool { return s != spoof.Failed },
-		camera.CutOut: func(s spoof.Status) bool { return s == spoof.Passed },
+	for name, wrong := range map[string]func(spoof.Status) bool{
+		bonaFide:              func(s spoof.Status) bool { return s == spoof.Failed },
+		string(camera.Print):  func(s spoof.Status) bool { return s != spoof.Failed },
+		string(camera.Screen): func(s spoof.Status) bool { return s != spoof.Failed },
+		string(camera.CutOut): func(s spoof.Status) bool { return s == spoof.Passed },
 	} {
-		for i, from := range []time.Duration{200 * time.Millisecond, 2500 * time.Millisecond} {
-			p := presentation{face: faces.Names()[3+i], medium: medium, sheet: 1, light: 1, from: from, seed: 77 + uint64(i)}
-			j, err := present(engine, nil, p)
+		all, err := presentations(name, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range all[6:8] { // one face, walking and standing
+			p.scene.Seed = 77 + uint64(i)
+			j, err := present(t.Context(), engine, nil, p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if wrong(j.Status) {
-				t.Errorf("%q from %v: got %s (%+v)", medium, from, j.Status, j.Cues)
+				t.Errorf("%s from %v: got %s (%+v)", name, p.from, j.Status, j.Cues)
 			}
 		}
 	}
 }
 
-// The measurement covers every face, walking and standing, and repeats itself.
+// The measurement covers every face, walking and standing, and never one motion twice.
 func TestPresentationsCoverEveryFace(t *testing.T) {
-	all := presentations(camera.Print, 2)
-	if want := 2 * 2 * len(faces.Names()); len(all) != want {
-		t.Fatalf("got %d presentations, want %d", len(all), want)
-	}
-	seen := map[uint64]bool{}
-	for i, p := range all {
-		if seen[p.seed] {
-			t.Errorf("presentation %d moves as an earlier one", i)
+	for _, name := range append(slices.Clone(people), species...) {
+		all, err := presentations(name, 2)
+		if err != nil {
+			t.Fatal(err)
 		}
-		seen[p.seed] = true
-		if again := presentations(camera.Print, 2)[i]; again != p {
-			t.Errorf("presentation %d: got %+v, then %+v", i, p, again)
+		if want := 2 * 2 * len(faces.Names()); len(all) != want {
+			t.Fatalf("%s: got %d presentations, want %d", name, len(all), want)
+		}
+		seen := map[uint64]bool{}
+		for i, p := range all {
+			if seen[p.scene.Seed] {
+				t.Errorf("%s: presentation %d moves as an earlier one", name, i)
+			}
+			seen[p.scene.Seed] = true
 		}
 	}
 }

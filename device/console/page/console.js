@@ -92,8 +92,21 @@ function showPicture(tile, address, forgotten) {
   else tile.replaceChildren(make("img", { src: address, alt: tile.nextElementSibling.textContent }));
 }
 
+// showQuality fills the lines of picture quality; whether one is open is the
+// officer's own.
+function showQuality(quality) {
+  for (const line of document.querySelectorAll("#quality details")) {
+    const q = (quality || []).find((q) => q.picture === line.dataset.picture);
+    line.hidden = !q;
+    line.dataset.low = Boolean(q && q.low);
+    $("summary", line).textContent = q ? q.says : "";
+    $("dl", line).replaceChildren(...(q ? q.components : []).map((c) => make("div", { "data-component": c.code, "data-low": c.low }, make("dt", {}, c.text), make("dd", {}, String(c.value)))));
+  }
+}
+
 function showFaces(view) {
   const personal = view.personal || {};
+  showQuality(personal.quality);
   showPicture($("#portrait"), personal.portrait, view.forgotten);
   showPicture($("#best"), personal.live, view.forgotten);
   const match = personal.match, box = $("#match");

@@ -49,6 +49,7 @@ func (p Person) artefact(seed uint64) (m image.Image, eyes [2]image.Point, lit i
 	at := image.Pt(side+margin+air, up+margin+air) // the middle of the eyes in it
 	inside := image.Rect(at.X-side, at.Y-up, at.X+side, at.Y+down)
 	surface := newSurface(p.Medium, sheet.Rect, seed)
+	surface.close = p.Close
 	for y := air; y < sheet.Rect.Dy()-air; y++ {
 		for x := air; x < sheet.Rect.Dx()-air; x++ {
 			from := image.Pt(x-at.X+middle.X, y-at.Y+middle.Y)
@@ -56,7 +57,11 @@ func (p Person) artefact(seed uint64) (m image.Image, eyes [2]image.Point, lit i
 			if from.In(b) {
 				c = color.NRGBAModel.Convert(p.Still.At(from.X, from.Y)).(color.NRGBA)
 			}
-			sheet.SetNRGBA(x, y, surface.show(c, x, y, image.Pt(x, y).In(inside)))
+			shown := surface.show(c, x, y, image.Pt(x, y).In(inside))
+			if p.Holes {
+				shown = cut(shown, from, p.Eyes)
+			}
+			sheet.SetNRGBA(x, y, shown)
 		}
 	}
 	shift := at.Sub(middle)
@@ -70,6 +75,7 @@ func (p Person) artefact(seed uint64) (m image.Image, eyes [2]image.Point, lit i
 type surface struct {
 	medium Medium
 	wide   int
+	close  bool
 	fibers []int8 // of paper, one a pixel
 }
 
@@ -102,7 +108,7 @@ func (s surface) show(c color.NRGBA, x, y int, inside bool) color.NRGBA {
 	}
 	alpha := uint8(255)
 	if s.medium == CutOut {
-		if c.A < 24 || !inside {
+		if c.A < 24 || !inside || s.close && c.A < 215 {
 			return color.NRGBA{}
 		}
 		if c.A < 215 { // the cut edge is paper
@@ -115,6 +121,25 @@ func (s surface) show(c color.NRGBA, x, y int, inside bool) color.NRGBA {
 	gray := 0.299*r + 0.587*g + 0.114*b
 	ink := func(v float64) uint8 { return to8(34 + 0.82*(gray+0.85*(v-gray)) + fiber) } // ink is never black, nor as colorful
 	return color.NRGBA{ink(r), ink(g), ink(b), alpha}
+}
+
+// The holes for the eyes, from their middles, and the paper that shows at the
+// cut, in distances between the eyes.
+const holeWide, holeHigh, holeCut = 0.19, 0.10, 0.02
+
+// cut takes the eyes out of a sheet.
+func cut(c color.NRGBA, at image.Point, eyes [2]image.Point) color.NRGBA {
+	apart := float64(eyes[1].X - eyes[0].X)
+	for _, e := range eyes {
+		far := math.Hypot(float64(at.X-e.X)/holeWide, float64(at.Y-e.Y)/holeHigh) / apart
+		switch {
+		case far < 1:
+			return color.NRGBA{}
+		case far < 1+holeCut/holeHigh && c.A > 0:
+			return color.NRGBA{228, 226, 222, c.A}
+		}
+	}
+	return c
 }
 
 func to8(v float64) uint8 { return uint8(min(max(v, 0), 255)) }

@@ -56,6 +56,9 @@ func NewRenderer(scene Scene, width, height int) (*Renderer, error) {
 		r.scene.People[i].Still, r.scene.People[i].Eyes = shown, eyes
 		r.stills, r.lit = append(r.stills, newStill(shown)), append(r.lit, lit)
 	}
+	if scene.Busy {
+		clutter(r.backdrop, rand.New(rand.NewPCG(scene.Seed, 0x68616c6c)))
+	}
 	random := rand.New(rand.NewPCG(scene.Seed, 0x6e6f697365))
 	for i := range r.noise {
 		r.noise[i] = int8(math.Round(random.NormFloat64() * 2.6))
@@ -225,4 +228,28 @@ func newBackdrop(width, height int) *image.YCbCr {
 		}
 	}
 	return m
+}
+
+// clutter fills a backdrop with what a hall shows: surfaces of all sizes, and
+// thin bright and dark lines.
+func clutter(m *image.YCbCr, random *rand.Rand) {
+	b := m.Bounds()
+	fill := func(w, h int, luma uint8) {
+		x0, y0 := random.IntN(b.Dx()), random.IntN(b.Dy())
+		for y := max(y0-h/2, 0); y < min(y0+h/2+1, b.Dy()); y++ {
+			for x := max(x0-w/2, 0); x < min(x0+w/2+1, b.Dx()); x++ {
+				m.Y[y*m.YStride+x] = luma
+			}
+		}
+	}
+	for range 160 {
+		fill(6+random.IntN(b.Dx()/6), 6+random.IntN(b.Dy()/4), uint8(40+random.IntN(180)))
+	}
+	for range 80 {
+		w, h := 2+random.IntN(3), 20+random.IntN(b.Dy()/3)
+		if random.IntN(2) == 0 {
+			w, h = h, w
+		}
+		fill(w, h, []uint8{30, 230}[random.IntN(2)])
+	}
 }

@@ -14,6 +14,7 @@ type Scene struct {
 	People []Person
 	Seed   uint64
 	Light  float64 // of the booth's lamps: 1 is full, and so is 0; 0.5 half
+	Busy   bool    // a hall of signs, lamps and frames behind instead of a booth's wall
 }
 
 // Person walks up to the camera and stays.
@@ -36,6 +37,8 @@ type Person struct {
 	// Medium is what shows the person: nothing, or an artefact of Still.
 	Medium Medium
 	Sheet  float64 // the artefact's size against the usual, 1 when 0
+	Holes  bool    // the artefact has its eyes cut out: what stands behind it shows through
+	Close  bool    // a cut-out is cut so close to the head that no paper shows at its edge
 	// Turn is how far the person looks aside while they sway, in radians;
 	// positive is to the picture's right.
 	Turn float64
