@@ -89,9 +89,7 @@ func (d *disk) powerOn() error {
 	if err != nil {
 		return err
 	}
-	root := &fusefs.LoopbackRoot{Path: d.live, NewNode: func(r *fusefs.LoopbackRoot, _ *fusefs.Inode, _ string, _ *syscall.Stat_t) fusefs.InodeEmbedder {
-		return &node{LoopbackNode: fusefs.LoopbackNode{RootData: r}, d: d}
-	}}
+	root := &fusefs.LoopbackRoot{Path: d.live}
 	second := time.Second
 	options := &fusefs.Options{AttrTimeout: &second, EntryTimeout: &second}
 	options.MountOptions = fuse.MountOptions{DirectMountStrict: true, FsName: "limen-faults", Name: "limen", DisableXAttrs: true, MaxWrite: 1 << 20}
@@ -274,6 +272,11 @@ func (d *disk) touch(t *tracked, from, to int64) {
 type node struct {
 	fusefs.LoopbackNode
 	d *disk
+}
+
+// WrapChild implements fs.NodeWrapChilder.
+func (n *node) WrapChild(_ context.Context, child fusefs.InodeEmbedder) fusefs.InodeEmbedder {
+	return &node{LoopbackNode: fusefs.LoopbackNode{RootData: child.(*fusefs.LoopbackNode).RootData}, d: n.d}
 }
 
 func (n *node) name() string { return n.Path(n.Root()) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -75,8 +76,7 @@ type step struct {
 	lots       *rand.Rand
 }
 
-func always(*run) bool     { return true }
-func (r *run) whole() bool { return !r.split }
+func always(*run) bool { return true }
 
 // faults are all there is.
 var faults = []fault{
@@ -243,17 +243,23 @@ func databaseName(at string) string {
 // tend starts whatever is not running, as a supervisor would.
 func (r *run) tend() (err error) {
 	if r.split && (r.broker == nil || r.broker.Ended()) {
-		r.broker.kill()
 		_, port, _ := strings.Cut(r.addr, ":")
 		command, err := repotest.Mosquitto(r.root, r.dir, port, r.authority.CAPath(), r.server.Certificate, r.server.Key)
 		if err != nil {
 			return err
 		}
-		if r.broker, err = start(command, func(string) {}); err != nil {
-			return err
-		}
-		if err := r.broker.Listening(r.addr); err != nil {
-			return err
+		// Somebody may hold its port for a moment, as the near end of a connection.
+		for tries := 0; r.broker == nil || r.broker.Ended(); tries++ {
+			r.broker.kill()
+			if r.broker, err = start(exec.Command(command.Path, command.Args[1:]...), func(string) {}); err != nil {
+				return err
+			}
+			if err = r.broker.Listening(r.addr); err != nil && tries == 40 {
+				return err
+			}
+			if err != nil {
+				time.Sleep(100 * time.Millisecond)
+			}
 		}
 	}
 	for tries := 0; r.centre == nil || r.centre.Ended(); tries++ {
@@ -269,24 +275,21 @@ func (r *run) tend() (err error) {
 			return fmt.Errorf("the centre: %w", err)
 		}
 	}
-	for tries := 0; r.agent == nil || r.agent.Ended(); tries++ {
-		if r.agent != nil && r.agent.Said() != "" {
-			r.note("appliance: %s", lastLine(r.agent.Said()))
-			if tries > 5 {
-				return fmt.Errorf("the appliance: %s", lastLine(r.agent.Said()))
-			}
-		}
-		r.agent.kill()
-		r.lives++
-		c := agentConfig{Store: r.store, Broker: r.cable.Addr(), CA: r.authority.CAPath(), Files: r.device, ReceiptKey: r.receiptKey,
-			Name: deviceName, Seed: r.seed, Life: r.lives, Appending: !r.calm}
-		if r.agent, err = startChild("agent", c, r.hear); err != nil {
-			return err
-		}
-		if r.calm {
-			fmt.Fprintln(r.agent.input)
-		}
-		break
+	if r.agent != nil && !r.agent.Ended() {
+		return nil
+	}
+	if r.agent != nil && r.agent.Said() != "" {
+		r.note("appliance: %s", lastLine(r.agent.Said()))
+	}
+	r.agent.kill()
+	r.lives++
+	c := agentConfig{Store: r.store, Broker: r.cable.Addr(), CA: r.authority.CAPath(), Files: r.device, ReceiptKey: r.receiptKey,
+		Name: deviceName, Seed: r.seed, Life: r.lives, Appending: !r.calm}
+	if r.agent, err = startChild("agent", c, r.hear); err != nil {
+		return err
+	}
+	if r.calm {
+		fmt.Fprintln(r.agent.input)
 	}
 	return nil
 }
@@ -332,8 +335,8 @@ func (r *run) hear(line string) {
 	}
 }
 
-// settled bounds how long a run may take to come to rest.
-const settlePatience = 40 * time.Second
+// settlePatience bounds how long a run may take to come to rest.
+const settlePatience = 90 * time.Second
 
 // settle lets everything run undisturbed until the centre has all of it.
 func (r *run) settle() error {

@@ -60,6 +60,7 @@ var tables = []table{
 	{"checkpoints", "device, size, note", "device, size"},
 	{"erased", "device, number, note", "device, number"},
 	{"mappings", "device, pseudonym, fleet_key, hash", "device, pseudonym, fleet_key"},
+	{"ahead", "device, number, leaf, salt, body, received, document", "device, number"},
 	{"sets", "name, number, manifest, issued, expires, size, repeats", "name, number"},
 	{"set_forms", "name, number, base, size", "name, number, base"},
 	{"set_pieces", "name, number, base, piece, bytes", "name, number, base, piece"},
@@ -250,7 +251,7 @@ func checkBackup(from *os.File, out *BackupSummary) (io.Reader, error) {
 
 var backupDecoding = func() cbor.DecMode {
 	m, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, IntDec: cbor.IntDecConvertSigned,
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, IntDec: cbor.IntDecConvertSignedOrFail,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxArrayElements: itemRows, MaxMapPairs: 16, MaxNestedLevels: 5,
 	}.DecMode()
 	if err != nil {

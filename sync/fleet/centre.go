@@ -1,7 +1,11 @@
 // Package fleet is the centre: it takes the devices' journals over MQTT, keeps
 // them in one database, and gives receipts for what it keeps.
 //
-//	device ──MQTT, mutual TLS──▶ embedded NATS ──durable consumer──▶ verify ──▶ SQLite commit ──▶ signed receipt ──▶ device
+//	device ──MQTT, mutual TLS──▶ broker ──competing workers──▶ verify ──▶ commit ──▶ signed receipt ──▶ device
+//
+// One process is all of it: an embedded NATS server and SQLite. In roles it is
+// a cluster of such servers, or any broker that offers $share, workers, the
+// page, and PostgreSQL (docs/design/centre.md).
 //
 // Every batch is verified before it is stored: leaves against salts and
 // bodies, or against the device's signed word that they are erased; the

@@ -69,12 +69,18 @@ func (q *quick) batch(b *testing.B, n int, body []byte) []byte {
 	return payload
 }
 
-// BenchmarkIngest is decoding, verifying, committing (WAL, synchronous=FULL)
-// and signing receipts, one transaction an iteration.
+// BenchmarkIngest is decoding, verifying, committing (SQLite: WAL,
+// synchronous=FULL; PostgreSQL over its Unix socket) and signing receipts, one
+// transaction an iteration.
 func BenchmarkIngest(b *testing.B) {
+	b.Run("SQLite", func(b *testing.B) { ingestShapes(b, inSQLite) })
+	b.Run("PostgreSQL", func(b *testing.B) { ingestShapes(b, inPostgres) })
+}
+
+func ingestShapes(b *testing.B, at place) {
 	for _, shape := range []struct{ devices, entries int }{{1, 1}, {1, 64}, {32, 1}, {32, 16}} {
 		b.Run(fmt.Sprintf("%d_devices_%d_entries", shape.devices, shape.entries), func(b *testing.B) {
-			c := newBare(b, inSQLite)
+			c := newBare(b, at)
 			body := c.record(7)
 			var devices []*quick
 			for k := range shape.devices {

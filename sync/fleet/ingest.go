@@ -107,8 +107,13 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 		no = refuse(wire.RefusedMalformed, "%v", malformed)
 	case b.Device != m.device:
 		no = refuse(wire.RefusedMalformed, "the batch is of %s and came from %s", b.Device, m.device)
+	case len(b.Peaks) > 0 && b.First > h.size:
+		if no, err = takeAhead(ctx, tx, h, b, m.at); err == nil && no == nil {
+			a.Ahead = b.First + uint64(len(b.Entries))
+			return a, nil
+		}
 	default:
-		h, no, err = store(ctx, tx, h, b, m.at)
+		h, no, err = storeUpToAhead(ctx, tx, h, b, m.at)
 	}
 	if err != nil {
 		return a, err

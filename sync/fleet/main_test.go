@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, beNode(config))
 		os.Exit(1)
 	}
+	if config := os.Getenv(asCrowd); config != "" {
+		fmt.Fprintln(os.Stderr, beCrowd(config))
+		os.Exit(1)
+	}
 	code := m.Run()
 	if postgres.server != nil {
 		postgres.server.Stop()

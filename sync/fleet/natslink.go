@@ -66,7 +66,11 @@ func dialNATS(q Queue, secured *tls.Config, log *slog.Logger) (*natsLink, error)
 // consumer makes the stream and its durable consumer, where others have not.
 // It is a work queue: the workers of one cluster share it.
 func (l *natsLink) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, stop := context.WithTimeout(ctx, askPatience)
+	patience := askPatience
+	if l.own != nil { // it loses nothing, and a busy machine may take its time
+		patience = brokerStart
+	}
+	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	js, err := jetstream.New(l.conn)
 	if err != nil {

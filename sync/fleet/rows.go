@@ -12,6 +12,7 @@ import (
 type rows struct {
 	into    string // table and columns
 	columns int
+	also    string // at the statement's end
 	values  []any
 }
 
@@ -45,5 +46,5 @@ func (r *rows) statement(count int) string {
 		}
 		b.WriteString("$" + strconv.Itoa(k+1))
 	}
-	return b.String() + ")"
+	return b.String() + ")" + r.also
 }

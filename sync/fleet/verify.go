@@ -121,8 +121,9 @@ func (w *walk) run(ctx context.Context, tx *sql.Tx) (err error) {
 	}
 	if rows != w.size {
 		w.fault(w.size, "leaf", "there are %d rows for %d entries", rows, w.size)
+		return nil
 	}
-	return nil
+	return w.checkAhead(ctx, tx)
 }
 
 func readNotes(ctx context.Context, tx *sql.Tx, device string) (map[uint64][]byte, error) {

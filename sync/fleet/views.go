@@ -83,7 +83,12 @@ const mostChecks = 1000
 
 // Checks are the entries that arrived last, newest first, at most n.
 func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
-	return r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT $1", min(max(n, 0), mostChecks))
+	n = min(max(n, 0), mostChecks)
+	checks, err := r.checks(ctx, "SELECT device, number, received, body FROM entries ORDER BY sequence DESC LIMIT $1", n)
+	if err != nil {
+		return nil, err
+	}
+	return r.withAhead(ctx, checks, n, nil, nil)
 }
 
 // History are the entries about one document, newest first, whichever device
@@ -94,9 +99,13 @@ func (r *Records) History(ctx context.Context, digits string) ([]CheckView, erro
 	if err != nil {
 		return nil, err
 	}
-	return r.checks(ctx, `SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2
+	checks, err := r.checks(ctx, `SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2
 		OR document IN (SELECT other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash WHERE one.pseudonym BETWEEN $1 AND $2)
 		ORDER BY sequence DESC LIMIT $3`, from, to, mostChecks)
+	if err != nil {
+		return nil, err
+	}
+	return r.withAhead(ctx, checks, mostChecks, from, to)
 }
 
 // pseudonymRange are the least and the greatest pseudonym with these first digits.

@@ -47,9 +47,11 @@ func (u *Uplink) dial(ctx context.Context) (*line, error) {
 		l.close(false)
 		return nil, fmt.Errorf("the broker at %s does not take the device: %w", l.broker, err)
 	}
+	// At QoS 0: what is lost comes with the next sending or the next ask, and to a
+	// broker a subscription at QoS 1 costs a queue on its disk.
 	topics := map[string]byte{}
 	for _, kind := range []wire.Kind{wire.KindReceipt, wire.KindReply, wire.KindCommand} {
-		topics[wire.Topic(u.opts.Device, kind)] = 1
+		topics[wire.Topic(u.opts.Device, kind)] = 0
 	}
 	token := l.client.SubscribeMultiple(topics, l.hear)
 	err = l.await(ctx, token, "subscribing")

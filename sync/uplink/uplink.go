@@ -81,6 +81,7 @@ type Options struct {
 // Uplink is one device's way to the centre.
 type Uplink struct {
 	opts    Options
+	pace    *pace
 	brokers []string // the first is dialed next; Run moves one that was lost to the end
 
 	mu    sync.Mutex
@@ -127,7 +128,7 @@ func New(opts Options) (*Uplink, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Uplink{opts: opts, brokers: brokers, state: State{Phase: Away, Since: time.Now()}, asked: map[string]chan wire.Reply{}}, nil
+	return &Uplink{opts: opts, brokers: brokers, pace: newPace(opts.MaxEntries, opts.ReceiptTimeout), asked: map[string]chan wire.Reply{}, state: State{Phase: Away, Since: time.Now()}}, nil
 }
 
 func isPort(s string) bool {
@@ -222,12 +223,18 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	defer cancel()
 	stop := context.AfterFunc(l.ctx, cancel) // Next waits on the journal, not on the line
 	defer stop()
+	live := u.opts.Outbox.Size() // entries from here on happen while this connection lasts
 	for silent, gaps := 0, 0; ; {
-		batch, err := u.opts.Outbox.Next(ctx, u.opts.MaxEntries)
+		if live, err = u.ahead(ctx, l, live); err != nil {
+			return progress, l.cause(err)
+		}
+		batch, err := u.opts.Outbox.Next(ctx, u.pace.entries())
 		if err != nil {
 			return progress, l.cause(err)
 		}
+		begun := time.Now()
 		said, err := u.deliver(ctx, l, batch)
+		u.pace.took(len(batch.Entries), time.Since(begun), said == settled)
 		switch {
 		case err != nil:
 			return progress, l.cause(err)

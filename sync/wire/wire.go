@@ -44,6 +44,7 @@ const (
 	maxNote       = 4 << 10   // bytes of a signed note
 	maxWord       = 200       // bytes of a text
 	hashSize      = 32        // bytes of a leaf
+	maxPeaks      = 63        // of a tree
 )
 
 // Kind is what a payload, and the last part of its topic, is.
@@ -125,6 +126,11 @@ type Batch struct {
 	// Tombstones are signed notes, in no order: of each entry of this batch
 	// without content, and of entries the centre holds that are erased since.
 	Tombstones [][]byte `cbor:"10,keyasint,omitempty"`
+
+	// Peaks mark a batch sent ahead of entries that the centre does not hold
+	// yet: the roots of the complete subtrees of all entries before it, left to
+	// right, 32 bytes each. With them the batch leads to the checkpoint's root.
+	Peaks []byte `cbor:"11,keyasint,omitempty"`
 }
 
 // Mapping leads from a document's keyed hash to its pseudonym on one device.
@@ -202,6 +208,9 @@ type Answer struct {
 	// Forgotten is the centre's signed word, with a receipt, that it has erased
 	// what the batch's tombstones name.
 	Forgotten []byte `cbor:"9,keyasint,omitempty"`
+	// Ahead answers a batch sent ahead: the centre has what lies before this
+	// index, and gives no receipt for it yet.
+	Ahead uint64 `cbor:"10,keyasint,omitempty"`
 }
 
 var encoding, decoding = func() (cbor.EncMode, cbor.DecMode) {
@@ -296,6 +305,9 @@ func (b Batch) check() error {
 	if len(b.Checkpoint) == 0 || len(b.Checkpoint) > maxNote {
 		return fmt.Errorf("checkpoint of %d bytes; it has 1 to %d", len(b.Checkpoint), maxNote)
 	}
+	if len(b.Peaks)%hashSize != 0 || len(b.Peaks) > maxPeaks*hashSize {
+		return fmt.Errorf("peaks of %d bytes; they have %d each, and are at most %d", len(b.Peaks), hashSize, maxPeaks)
+	}
 	without := 0
 	for i, e := range b.Entries {
 		erased := e.Erased()
@@ -355,8 +367,14 @@ func (a Answer) check() error {
 	if err := checkHead(a.Version, AnswerVersion, a.Kind, KindReceipt, a.Device); err != nil {
 		return err
 	}
-	if (len(a.Receipt) == 0) == (a.Refusal == "") {
-		return errors.New("an answer is either a receipt or a refusal")
+	said := 0
+	for _, is := range []bool{len(a.Receipt) > 0, a.Refusal != "", a.Ahead > 0} {
+		if is {
+			said++
+		}
+	}
+	if said != 1 {
+		return errors.New("an answer is either a receipt, a refusal, or word of a batch sent ahead")
 	}
 	if len(a.Cosignature) > 0 && len(a.Receipt) == 0 {
 		return errors.New("a cosignature without a receipt")
