@@ -225,12 +225,15 @@ func (a *assembly) command(sealed []byte) {
 	}
 }
 
+// regionPath is where the region's index lies.
+func regionPath(cfg device.Config) string { return filepath.Join(cfg.Store, "region") }
+
 // openRegion opens the index of what other devices of the region saw.
 func (a *assembly) openRegion(storeKey []byte) error {
 	if a.cfg.Uplink.Broker == "" {
 		return nil
 	}
-	x, err := index.Open(filepath.Join(a.cfg.Store, "region"), storeKey, nil)
+	x, err := index.Open(regionPath(a.cfg), storeKey, nil)
 	if err != nil {
 		return fmt.Errorf("cannot open the region's index: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"limen/device"
 	"limen/hw/keystore"
 	"limen/sync/history"
+	"limen/sync/index"
 	"limen/sync/journal"
 	"limen/sync/wire"
 )
@@ -58,12 +59,30 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	if err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
-	asked := history.New(j, history.Options{
-		Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg),
-	})
+	var region *index.Index
+	opts := history.Options{Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg)}
+	if _, err := os.Stat(regionPath(cfg)); err == nil { // a question begins no index
+		if region, err = index.Open(regionPath(cfg), key[:], nil); err != nil {
+			return nil, errors.Join(err, j.Close())
+		}
+		opts.Region = region
+	}
+	asked := history.New(j, opts)
 	asked.Witnessed(witnesses, cfg.Witness.Quorum)
-	return asked, nil
+	if region == nil {
+		return asked, nil
+	}
+	return withRegion{asked, region}, nil
 }
+
+// withRegion closes the index with the history that is asked.
+type withRegion struct {
+	*history.History
+	region *index.Index
+}
+
+// Close closes both.
+func (w withRegion) Close() error { return errors.Join(w.History.Close(), w.region.Close()) }
 
 type historyShow struct {
 	historyOf

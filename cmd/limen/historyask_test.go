@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"limen/device"
 	"limen/hw/keystore"
 	"limen/sync/history"
+	"limen/sync/index"
 	"limen/sync/journal"
 	"limen/sync/wire"
 )
@@ -206,6 +208,41 @@ func TestHistoryQuestionsThatAreRefused(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What other devices saw is found from the command line too, with its age.
+func TestHistoryFindsWhatOthersSaw(t *testing.T) {
+	d := newDesk(t)
+	d.see("L898902C3")
+	keys, err := keystore.Open(filepath.Join(d.dir, "keys"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := keys.StoreKey()
+	x, err := index.Open(filepath.Join(d.dir, "store", "region"), key[:], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := keys.Traces("UTO", "L898902C3")[0].Hash
+	seen := limen.Record{Kind: limen.KindInspection, ID: "r", Started: limen.MomentOf(time.Now().Add(-time.Hour)), Decision: limen.Decision{Outcome: limen.Refer}}
+	row, _ := index.RowOf(seen, [][]byte{index.DocumentKey(hash[:])}, make([]byte, index.HandleSize))
+	next := index.Next{Site: "s", Region: "all", Number: 1, AsOf: time.Now().UnixMilli()}
+	err = x.Apply(next, index.Delta{Places: []string{"land-border-east/handheld-7"}, Proofs: []string{""}, Rows: []index.Row{row}})
+	if err := errors.Join(err, x.Close()); err != nil {
+		t.Fatal(err)
+	}
+	find := func(code int, want ...string) {
+		t.Helper()
+		out, _ := d.limen(code, "history", "find", "--document", "UTO/L898902C3", "--reason", "case 12")
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("find lacks %q:\n%s", w, out)
+			}
+		}
+	}
+	find(0, "checked 2 times", "land-border-east/handheld-7", "as region knows it at")
+	d.limen(0, "history", "erase", "--document", "UTO/L898902C3", "--reason", "order 7")
+	find(1, "never checked")
 }
 
 // The fleet key goes from device to device and rotates; documents are found on.

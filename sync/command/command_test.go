@@ -236,7 +236,11 @@ func TestRotation(t *testing.T) {
 	third, public := newKey(t)
 	d.key, d.signer, d.now = public, third, now
 	d.open(t)
-	if err := d.Take(t.Context(), d.sign(t, health(1))); err != nil {
+	var again *Refusal
+	if err := d.Take(t.Context(), d.sign(t, health(2))); !errors.As(err, &again) || again.Why != WhyReplayed {
+		t.Errorf("a number that was used under the earlier key: got %v", err)
+	}
+	if err := d.Take(t.Context(), d.sign(t, health(3))); err != nil {
 		t.Error(err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // state is what a device knows of its commands: a small file, replaced whole.
 type state struct {
-	Enrolled string        `json:"enrolled"` // the operations key of the enrolment: another one begins anew
+	Enrolled string        `json:"enrolled"` // the operations key of the enrolment: another one in the configuration takes its place
 	Last     uint64        `json:"last"`     // number of the last command taken
 	Keys     []keyState    `json:"keys"`     // the operations key first, then those before it
 	Tell     []wire.Result `json:"tell"`     // what the centre has not heard
@@ -47,7 +47,8 @@ func readState(path, enrolled string) (state, error) {
 	if err := json.Unmarshal(b, &s); err != nil || len(s.Keys) == 0 {
 		return fresh, fmt.Errorf("%s does not say how far commands were taken: have the device enrolled under a new name, or put the file back", path)
 	}
-	if s.Enrolled != enrolled { // whoever enrolled anew said so in the configuration
+	if s.Enrolled != enrolled { // whoever enrolled anew said so in the configuration; the centre counts on
+		fresh.Last, fresh.Tell = s.Last, s.Tell
 		return fresh, nil
 	}
 	return s, nil

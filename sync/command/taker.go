@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ type Options struct {
 	Key     string // the operations key of the enrolment, as note.NewVerifier reads it
 	Centre  Asker  // may be set later, before Run
 	Do      map[What]func(ctx context.Context, c Command) (detail string, err error)
-	Every   time.Duration // between asks (1 min)
+	Every   time.Duration // between asks, on average (5 min): what is urgent comes unasked
 	Now     func() time.Time
 	Refused func(Refusal)         // told of refusals, the same ones at most once a minute
 	Done    func(Command, string) // told of commands taken, with their result
@@ -54,7 +55,7 @@ func New(opts Options) (*Taker, error) {
 		opts.Now = time.Now
 	}
 	if opts.Every <= 0 {
-		opts.Every = time.Minute
+		opts.Every = 5 * time.Minute
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -189,7 +190,7 @@ func (t *Taker) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.look:
-		case <-time.After(pause):
+		case <-time.After(pause/2 + rand.N(pause)): // a fleet does not ask in step
 		}
 	}
 }

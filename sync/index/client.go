@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -26,7 +27,7 @@ type Client struct {
 	Centre       Asker
 	Site, Device string
 	Receipts     note.Verifier // the centre's receipt key
-	Every        time.Duration // between asks (1 min)
+	Every        time.Duration // between asks, on average
 	Patience     time.Duration // for one reply (30 s)
 	Log          *slog.Logger
 }
@@ -51,7 +52,7 @@ func (c *Client) Run(ctx context.Context) error {
 			if err := c.Index.Tidy(); err != nil {
 				c.Log.Error("the index was not tidied", "error", err)
 			}
-		case <-time.After(pause):
+		case <-time.After(pause/2 + rand.N(pause)): // a fleet does not ask in step
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,7 +23,7 @@ type Asker interface {
 type Client struct {
 	Store    *Store
 	Centre   Asker
-	Every    time.Duration // between asks (1 min)
+	Every    time.Duration // between asks, on average (5 min)
 	Patience time.Duration // for one reply (30 s: a piece takes 2 s at 64 kbit/s)
 	Log      *slog.Logger
 	now      chan struct{} // look at once
@@ -33,7 +34,7 @@ func NewClient(s *Store, centre Asker, log *slog.Logger) *Client {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{Store: s, Centre: centre, Every: time.Minute, Patience: 30 * time.Second, Log: log, now: make(chan struct{}, 1)}
+	return &Client{Store: s, Centre: centre, Every: 5 * time.Minute, Patience: 30 * time.Second, Log: log, now: make(chan struct{}, 1)}
 }
 
 // Look makes Run ask at once.
@@ -56,7 +57,7 @@ func (c *Client) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-c.now:
-		case <-time.After(pause):
+		case <-time.After(pause/2 + rand.N(pause)): // a fleet does not ask in step
 		}
 	}
 }
