@@ -26,6 +26,7 @@ type commands struct {
 	Migrate migrateCommand `cmd:"" help:"Bring the records up to this program's version; one process does it by itself."`
 	Backup  backupCommand  `cmd:"" help:"Write all records into one file."`
 	Restore restoreCommand `cmd:"" help:"Fill empty records from such a file, and verify them."`
+	Rewrite rewriteCommand `cmd:"" help:"Write the database's tables anew without what was erased: daily, with PostgreSQL."`
 	Certify certifyCommand `cmd:"" help:"Certify an ingest worker or a broker of the centre's cluster."`
 	Devices devicesCommand `cmd:"" help:"The devices and how far each is held."`
 	History historyCommand `cmd:"" help:"Where and when a document was checked."`

@@ -221,3 +221,62 @@ func erasedIsNowhere(t *testing.T, plain bool) {
 		t.Errorf("the other device still knows %+v, %v", seen, err)
 	}
 }
+
+// With PostgreSQL what was erased stays in pages until the tables are written
+// anew; then it is in none of their files. (The write-ahead log is not searched:
+// how long it is kept is the server's to say.)
+func TestErasedIsInNoTableOfPostgres(t *testing.T) {
+	b := newBare(t, inPostgres)
+	one := b.seer("gate-11", 11)
+	needles := map[string][]byte{"inspection": []byte("an inspection of the one"), "keyed hash": fleetKey{}.Traces("UTO", "L898902C3")[0].Hash[:index.KeySize]}
+	p := one.see("L898902C3", "an inspection of the one")
+	needles["pseudonym"] = p[8:]
+	for i := range 20 {
+		one.see(fmt.Sprint("OTHER", i), "another")
+	}
+	one.deliver()
+	now := time.Now()
+	cut := func() {
+		t.Helper()
+		now = now.Add(time.Second)
+		if _, err := b.records.cutIndex(t.Context(), nil, 0, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut()
+	var data string
+	if err := b.records.read.QueryRow("SELECT current_setting('data_directory') || '/base/' || oid FROM pg_database WHERE datname = current_database()").Scan(&data); err != nil {
+		t.Fatal(err)
+	}
+	onDisk := func() {
+		t.Helper()
+		if _, err := b.records.write.Exec("CHECKPOINT"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	onDisk()
+	for what, needle := range needles {
+		if under(t, data, needle) == nil {
+			t.Fatalf("%s is in no file before: the search finds nothing", what)
+		}
+	}
+	d := history.Document{Issuer: "UTO", Number: "L898902C3"}
+	if _, err := one.history.Erase(t.Context(), history.Selection{Document: &d}, history.Asker{Who: "4711", Why: "order"}); err != nil {
+		t.Fatal(err)
+	}
+	one.deliver()
+	cut()
+	if err := b.records.Rewrite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	onDisk()
+	for what, needle := range needles {
+		if files := under(t, data, needle); files != nil {
+			t.Errorf("%s is still in %v", what, files)
+		}
+	}
+	v, err := b.records.Verify(t.Context())
+	if err != nil || v[1].Fault != nil || v[1].Erased != 1 {
+		t.Errorf("Verify: %+v, %v", v, err)
+	}
+}
