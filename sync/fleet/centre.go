@@ -310,7 +310,7 @@ func PrepareOperationsKey(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("cannot make the centre's folder: %w", err)
 	}
-	_, public, err := makeKey(OperationsKeyPath(dir), operationsName)
+	_, public, err := makeKey(OperationsKeyPath(dir), operationsName, "operations key")
 	return public, err
 }
 
@@ -331,11 +331,13 @@ func receiptKeyPath(dir string) string { return filepath.Join(dir, "receipt.key"
 
 // receiptKey reads the key that signs receipts, or makes one.
 func receiptKey(path string) (note.Signer, string, error) {
-	return makeKey(path, "limen-centre")
+	return makeKey(path, "limen-centre", receiptKeyName)
 }
 
+const receiptKeyName = "receipt key"
+
 // makeKey reads a key of the centre, or makes one.
-func makeKey(path, name string) (note.Signer, string, error) {
+func makeKey(path, name, what string) (note.Signer, string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		private, public, err := note.GenerateKey(rand.Reader, name)
 		if err != nil {
@@ -345,12 +347,12 @@ func makeKey(path, name string) (note.Signer, string, error) {
 			return nil, "", fmt.Errorf("cannot keep a new key: %w", err)
 		}
 	}
-	return readKey(path, "key of the centre")
+	return readKey(path, what)
 }
 
 // readReceiptKey reads the key that signs receipts.
 func readReceiptKey(path string) (note.Signer, string, error) {
-	return readKey(path, "receipt key, which all of a centre's processes share")
+	return readKey(path, receiptKeyName)
 }
 
 func readKey(path, what string) (note.Signer, string, error) {
@@ -361,7 +363,7 @@ func readKey(path, what string) (note.Signer, string, error) {
 	private, public, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	signer, err := note.NewSigner(private)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s holds no key of the centre: put the centre's own back; no device takes what another key signs", path)
+		return nil, "", fmt.Errorf("%s holds no %s: put the centre's own back, which all its processes share; no device takes what another key signs", path, what)
 	}
 	if v, err := note.NewVerifier(public); err != nil || v.KeyHash() != signer.KeyHash() {
 		return nil, "", fmt.Errorf("%s holds two keys that are not one pair: put the centre's own file back", path)

@@ -275,7 +275,10 @@ func (c *change) commit(segments []*segment) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(filepath.Join(c.x.dir, "state.json"), b); err != nil {
+	if b, err = c.x.seal(b); err != nil {
+		return err
+	}
+	if err := replaceFile(filepath.Join(c.x.dir, stateName), b); err != nil {
 		return fmt.Errorf("cannot keep the index's state: %w", err)
 	}
 	c.x.mu.Lock()

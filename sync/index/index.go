@@ -1,6 +1,10 @@
 package index
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +44,39 @@ type state struct {
 	Next     uint64   `json:"next"` // number of the next segment's file
 }
 
+// stateName is the state's file: JSON, encrypted where segments are.
+const stateName = "state"
+
+// sealing is AES-256-GCM under a key made of the store key; nil in the clear.
+func (x *Index) sealing() (cipher.AEAD, error) {
+	if x.key == nil {
+		return nil, nil
+	}
+	mac := hmac.New(sha256.New, x.key)
+	mac.Write([]byte("limen index state 1\n"))
+	block, err := aes.NewCipher(mac.Sum(nil))
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+func (x *Index) seal(b []byte) ([]byte, error) {
+	c, err := x.sealing()
+	if c == nil || err != nil {
+		return b, err
+	}
+	return c.Seal(nil, nil, b, nil), nil
+}
+
+func (x *Index) unseal(b []byte) ([]byte, error) {
+	c, err := x.sealing()
+	if c == nil || err != nil {
+		return b, err
+	}
+	return c.Open(nil, nil, b, nil)
+}
+
 // fanout is how many segments of like size are merged into one.
 const fanout = 4
 
@@ -61,9 +98,12 @@ func Open(dir string, key []byte, now func() time.Time) (*Index, error) {
 }
 
 func (x *Index) load() error {
-	b, err := os.ReadFile(filepath.Join(x.dir, "state.json"))
+	b, err := os.ReadFile(filepath.Join(x.dir, stateName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err == nil {
+		b, err = x.unseal(b)
 	}
 	if err == nil {
 		err = json.Unmarshal(b, &x.state)
@@ -88,7 +128,7 @@ func (x *Index) sweep() error {
 		return err
 	}
 	for _, f := range files {
-		if n := f.Name(); n != "state.json" && !slices.Contains(x.state.Segments, n) {
+		if n := f.Name(); n != stateName && !slices.Contains(x.state.Segments, n) {
 			if err := os.Remove(filepath.Join(x.dir, n)); err != nil {
 				return err
 			}

@@ -173,6 +173,11 @@ func TestRemovedIsInNoFile(t *testing.T) {
 			x := open(t, dir, key)
 			one := trace(99999)
 			needles := [][]byte{one.Hash[:KeySize], handle(70_000)}
+			defer func() {
+				if in(t, dir, []byte("gate-1")) != (key == nil) {
+					t.Error("places are in the clear where the segments are not, or the other way round")
+				}
+			}()
 			for number := range uint64(9) {
 				var rows []Row
 				for k := range uint64(100) {
@@ -270,7 +275,7 @@ func TestDamagedIndexIsBegunAnew(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
 		"segment gone": func(dir string) error { return os.Remove(filepath.Join(dir, "segment-0")) },
 		"segment cut":  func(dir string) error { return os.Truncate(filepath.Join(dir, "segment-0"), 50) },
-		"state":        func(dir string) error { return os.WriteFile(filepath.Join(dir, "state.json"), []byte("{"), 0o600) },
+		"state":        func(dir string) error { return os.WriteFile(filepath.Join(dir, stateName), []byte("{"), 0o600) },
 	} {
 		dir := t.TempDir()
 		x := open(t, dir, nil)
