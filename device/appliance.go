@@ -36,6 +36,9 @@ type Parts struct {
 	Log        *slog.Logger     // nothing a document said goes there
 	// Finished, when set, is told of every inspection's end.
 	Finished func(limen.Finished)
+	// GateChanged, when set, is told of every change of the gate; it must
+	// neither block nor ask the gate back.
+	GateChanged func(GateStatus)
 }
 
 // Appliance is one gate or handheld. Make it with New, then Run it.
@@ -49,6 +52,7 @@ type Appliance struct {
 	camera    *capture.Hub
 	faces     *faceCamera
 	closeFace func()
+	gate      *Gate // nil where no doors are configured
 
 	mu       sync.Mutex
 	can      string
@@ -71,9 +75,15 @@ func New(cfg Config, parts Parts) *Appliance {
 	if cfg.ChipReader.Kind != "none" {
 		a.chips = newChipReader(a.states, a.parts.Log)
 	}
+	if cfg.Gate.drives() {
+		a.gate = newGate(cfg.Gate, a.states, a.parts.Log, a.parts.GateChanged)
+	}
 	a.openFace()
 	return a
 }
+
+// Gate is the gate this appliance drives; nil where no doors are configured.
+func (a *Appliance) Gate() *Gate { return a.gate }
 
 // States is how every device is.
 func (a *Appliance) States() []State { return a.states.list() }
@@ -170,13 +180,19 @@ func (a *Appliance) Run(ctx context.Context) error {
 	} else {
 		a.states.set(nameCamera, Absent, "not configured: set camera.source")
 	}
+	if a.gate != nil {
+		own(nameGate, a.gate.runDoors)
+	}
 	for {
 		select {
 		case p := <-a.documents:
 			if can := a.takeCAN(); p.CAN == "" {
 				p.CAN = can
 			}
-			f := a.newInspection().Run(ctx, p)
+			f, done := a.inspect(ctx, p)
+			if !done {
+				continue
+			}
 			if f.Err != nil {
 				a.parts.Log.Error("record not stored", "inspection", f.Record.ID, "error", f.Err)
 			}

@@ -43,6 +43,7 @@ type Config struct {
 	Metrics         string           `yaml:"metrics"`
 	TPM             TPMConfig        `yaml:"tpm"`
 	Uplink          UplinkConfig     `yaml:"uplink"`
+	Gate            GateConfig       `yaml:"gate"`
 	Witness         WitnessConfig    `yaml:"witness"`
 	Sets            string           `yaml:"sets"`
 }
@@ -122,6 +123,7 @@ func Defaults() Config {
 		Trust:      "/var/lib/limen/trust", Store: "/var/lib/limen/store", Keys: "/var/lib/limen/keys",
 		Sets: "/var/lib/limen/sets", Socket: "/run/limen/limen.sock",
 		Console: ConsoleConfig{Listen: "127.0.0.1:8420", ForgetAfter: 2 * time.Minute},
+		Gate:    defaultGate,
 	}
 }
 
@@ -271,6 +273,9 @@ func (c Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Console.Listen)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return &keyError{"console.listen", fmt.Sprintf("%q is not a loopback address with a port, such as 127.0.0.1:8420", c.Console.Listen)}
+	}
+	if err := c.Gate.validate(one); err != nil {
+		return err
 	}
 	if err := limen.CheckAsk(c.Console.Ask); err != nil {
 		return &keyError{"console.ask", err.Error()}
