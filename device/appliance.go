@@ -214,7 +214,32 @@ func (a *Appliance) Run(ctx context.Context) error {
 	}
 }
 
+// ErrFMR means that a policy asks for another false match rate than the face
+// models were opened for.
+var ErrFMR = errors.New("the policy's face.fmr is another than the appliance was started with: name the policy in limen.yaml and restart")
+
+// SetPolicy makes inspections that begin from now on follow another policy.
+func (a *Appliance) SetPolicy(p limen.Policy) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p.Face.FMR != a.parts.Policy.Face.FMR {
+		return ErrFMR
+	}
+	p.AcceptDemoModels = a.parts.Policy.AcceptDemoModels // the site says so, never a policy
+	a.parts.Policy = p
+	return nil
+}
+
+// SetTrust makes inspections that begin from now on use another trust store.
+func (a *Appliance) SetTrust(s *trust.Store) {
+	a.mu.Lock()
+	a.parts.Trust = s
+	a.mu.Unlock()
+}
+
 func (a *Appliance) newInspection() *limen.Inspection {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	in := &limen.Inspection{
 		ID: newID(), Site: a.cfg.Site, Device: a.cfg.Device, Software: a.parts.Software, Policy: a.parts.Policy,
 		Scope: a.cfg.History.scope(), Places: a.cfg.places(),

@@ -17,6 +17,7 @@ import (
 	"limen/cmd/internal/cli"
 	"limen/sync/desk"
 	"limen/sync/fleet"
+	"limen/sync/wire"
 )
 
 // where says where the centre's things are: every command has these options.
@@ -28,20 +29,21 @@ type where struct {
 
 // settings are the configuration file.
 type settings struct {
-	Role        string          `yaml:"role"`
-	Dir         string          `yaml:"dir"`
-	Database    string          `yaml:"database"`
-	ReceiptKey  string          `yaml:"receipt_key"`
-	MQTT        string          `yaml:"mqtt"`
-	HTTP        string          `yaml:"http"`
-	Pages       pageSettings    `yaml:"pages"`
-	Metrics     string          `yaml:"metrics"`
-	CA          string          `yaml:"ca"`
-	Certificate string          `yaml:"certificate"`
-	Key         string          `yaml:"key"`
-	Hosts       []string        `yaml:"hosts"`
-	Queue       queueSettings   `yaml:"queue"`
-	Cluster     clusterSettings `yaml:"cluster"`
+	Role        string              `yaml:"role"`
+	Dir         string              `yaml:"dir"`
+	Database    string              `yaml:"database"`
+	ReceiptKey  string              `yaml:"receipt_key"`
+	MQTT        string              `yaml:"mqtt"`
+	HTTP        string              `yaml:"http"`
+	Pages       pageSettings        `yaml:"pages"`
+	Metrics     string              `yaml:"metrics"`
+	CA          string              `yaml:"ca"`
+	Certificate string              `yaml:"certificate"`
+	Key         string              `yaml:"key"`
+	Hosts       []string            `yaml:"hosts"`
+	Queue       queueSettings       `yaml:"queue"`
+	Cluster     clusterSettings     `yaml:"cluster"`
+	Regions     map[string][]string `yaml:"regions"`
 }
 
 type pageSettings struct {
@@ -83,6 +85,7 @@ func defaults() settings {
 	return settings{
 		Dir: "/var/lib/limen-fleet", MQTT: "0.0.0.0:8883", HTTP: "127.0.0.1:8480",
 		Queue:   queueSettings{Replicas: 3},
+		Regions: map[string][]string{},
 		Cluster: clusterSettings{Clients: "0.0.0.0:4222", Listen: "0.0.0.0:6222", Nodes: 3},
 	}
 }
@@ -140,6 +143,16 @@ func (s *settings) check(path string) error {
 	case fleet.RoleWhole, fleet.RoleAPI, fleet.RoleBroker, fleet.RoleIngest:
 	default:
 		return wrong("role", "%q is none of broker, ingest, api; leave it out for one process", s.Role)
+	}
+	for region, sites := range s.Regions {
+		if err := wire.CheckIdentifier(region); err != nil {
+			return wrong("regions", "a region is named as a device is: %v", err)
+		}
+		for _, site := range sites {
+			if err := wire.CheckIdentifier(site); err != nil {
+				return wrong("regions."+region, "a site is named as a device is: %v", err)
+			}
+		}
 	}
 	switch {
 	case s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") && !strings.HasPrefix(s.Database, "postgresql://"):
@@ -206,6 +219,12 @@ func (s settings) config() fleet.Config {
 		Role: fleet.Role(s.Role), Dir: s.Dir, Database: s.Database, ReceiptKey: s.ReceiptKey, MQTT: s.MQTT, HTTP: s.HTTP,
 		CA: s.CA, Certificate: s.Certificate, Key: s.Key,
 		Queue: fleet.Queue(s.Queue), Metrics: s.Metrics, HTTPCertificate: s.Pages.Certificate, HTTPKey: s.Pages.Key,
+		Regions: map[string]string{},
+	}
+	for region, sites := range s.Regions {
+		for _, site := range sites {
+			c.Regions[site] = region
+		}
 	}
 	if c.Role == fleet.RoleBroker {
 		cluster := fleet.Cluster(s.Cluster)

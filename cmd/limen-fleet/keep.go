@@ -134,6 +134,20 @@ func told(con *cli.Console, asJSON bool, s fleet.BackupSummary) error {
 	return nil
 }
 
+type rewriteCommand struct {
+	where
+}
+
+// Run rewrites.
+func (c *rewriteCommand) Run(con *cli.Console) error {
+	_, err := ask(c.where, func(r *fleet.Records) (struct{}, error) { return struct{}{}, r.Rewrite(con) })
+	if err != nil {
+		return err
+	}
+	con.Printf("the tables' files hold nothing of what was erased\n")
+	return nil
+}
+
 type certifyCommand struct {
 	where
 	answer

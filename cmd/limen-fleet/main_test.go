@@ -16,10 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"limen/sync/fleet"
-	"limen/sync/wire"
 )
 
 func command(t *testing.T, args ...string) (code int, out, errOut string) {
@@ -63,15 +60,6 @@ func TestEnrolThenAsk(t *testing.T) {
 	if code != 0 || !strings.Contains(text, "gate-1: 0 entries hold") {
 		t.Errorf("verify: got %d, %s", code, text)
 	}
-	code, text, errText = command(t, "index", "--for", "gate-1", "--out", out, "--dir", dir)
-	sealed, rerr := os.ReadFile(filepath.Join(out, "gate-1-000000000000.index"))
-	centre, verr := note.NewVerifier(e.ReceiptKey)
-	if code != 0 || rerr != nil || verr != nil || !strings.Contains(text, "0 sightings, up to 0") {
-		t.Fatalf("index: got %d, %s%s, %v, %v", code, text, errText, rerr, verr)
-	}
-	if d, err := wire.OpenDelta(sealed, centre); err != nil || d.Device != "gate-1" || d.More {
-		t.Errorf("index: got %+v, %v", d, err)
-	}
 	db, err := sql.Open("sqlite", filepath.Join(dir, "fleet.db")) // an entry is said to be held, and is not
 	if err == nil {
 		_, err = db.Exec("UPDATE devices SET size = 1 WHERE name = 'gate-2'")
@@ -92,6 +80,51 @@ func TestEnrolThenAsk(t *testing.T) {
 	}
 	if code, text, _ := command(t, "history", "0123abcd", "--reason", "case 2026-17", "--dir", dir); code != 1 || text != "0 entries\n" {
 		t.Errorf("history of an unknown document: got %d, %s; want 1", code, text)
+	}
+}
+
+// Sets and commands from the command line, with the key that enrolment made.
+func TestSetsAndCommands(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "centre")
+	code, text, errText := command(t, "enrol", "gate-1", "--key", publicKey(1), "--out", t.TempDir(), "--dir", dir, "--json")
+	var e enrolled
+	if err := json.Unmarshal([]byte(text), &e); code != 0 || err != nil || !strings.HasPrefix(e.OperationsKey, "limen-operations+") {
+		t.Fatalf("enrol: got %d, %s, %s, %v", code, text, errText, err)
+	}
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	for _, content := range []string{"name: one", "name: two"} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, text, errText := command(t, "sets", "publish", "policy", file, "--for", "site:north", "--dir", dir); code != 0 || !strings.Contains(text, "for site:north") {
+			t.Fatalf("publish: got %d, %s, %s", code, text, errText)
+		}
+	}
+	for _, test := range []struct {
+		want int
+		says string
+		args []string
+	}{
+		{2, "say to whom", []string{"sets", "rollout", "policy", "2"}},
+		{3, "there is no set policy number 3", []string{"sets", "rollout", "policy", "3", "--all"}},
+		{0, "devices at north are to run", []string{"sets", "rollout", "policy", "2", "--site", "north"}},
+		{0, "it is number 1 again", []string{"sets", "rollback", "policy"}},
+		{2, "is no address", []string{"sets", "publish", "policy", file, "--for", "everybody"}},
+		{0, "gate-1: command 1, health", []string{"command", "send", "gate-1", "health", "--by", "4711", "--reason", "slow"}},
+		{0, "command 2, operations_key", []string{"command", "rotate", "--by", "4711", "--reason", "yearly", "--out", filepath.Join(dir, "next.key")}},
+		{0, "not told yet", []string{"command", "show"}},
+		{1, "", []string{"command", "erase", "0123456789", "--by", "4711", "--reason", "order 7"}},
+		{3, "no such device", []string{"command", "send", "gate-9", "lock", "--by", "4711", "--reason", "stolen"}},
+	} {
+		code, text, errText := command(t, append(test.args, "--dir", dir)...)
+		if code != test.want || !strings.Contains(text+errText, test.says) {
+			t.Errorf("%v: got %d, %s, %s; want %d, ... %s", test.args, code, text, errText, test.want, test.says)
+		}
+	}
+	var sets []fleet.SetView
+	code, text, _ = command(t, "sets", "show", "--json", "--dir", dir)
+	if err := json.Unmarshal([]byte(text), &sets); code != 0 || err != nil || len(sets) != 3 || sets[2].Repeats != 1 || len(sets[2].Sites) != 1 {
+		t.Errorf("show: got %d, %s, %v; want number 3 repeat 1, at one site", code, text, err)
 	}
 }
 

@@ -66,6 +66,17 @@ var tables = []table{
 	{"users", "name, roles, password, created, disabled, failures, locked", "name"},
 	{"audit", "number, at, name, roles, action, subject, reason, hash", "number"},
 	{"audit_head", "one, number, hash", "one"},
+	{"sets", "name, number, manifest, issued, expires, size, repeats", "name, number"},
+	{"set_forms", "name, number, base, size", "name, number, base"},
+	{"set_pieces", "name, number, base, piece, bytes", "name, number, base, piece"},
+	{"rollouts", "name, site, number, at", "name, site"},
+	{"set_reports", "device, name, site, number, refused, why, at", "device, name"},
+	{"commands", "device, number, command, what, made, expires, result, detail, told", "device, number"},
+	{"index_state", "id, cut", "id"},
+	{"index_progress", "device, next", "device"},
+	{"index_segments", "region, number, made, size, sha256", "region, number"},
+	{"index_entries", "handle, device, number, region, segment, gone", "handle"},
+	{"index_removed", "region, segment, handle", "region, segment, handle"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }

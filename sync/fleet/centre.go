@@ -86,8 +86,9 @@ type Config struct {
 	// CA, Certificate and Key are PEM files: the authority that certifies
 	// devices, and the centre's own certificate.
 	CA, Certificate, Key string
-	TLS                  *tls.Config // instead of those three; must require and verify client certificates
-	Devices              []Enrolled  // enrolled at the start, besides those enrolled before
+	TLS                  *tls.Config       // instead of those three; must require and verify client certificates
+	Regions              map[string]string // regions of sites, whose devices share an index; one for all where none is named
+	Devices              []Enrolled        // enrolled at the start, besides those enrolled before
 	Now                  func() time.Time
 	Log                  *slog.Logger
 
@@ -306,32 +307,66 @@ func PrepareReceiptKey(dir string) (string, error) {
 	return public, err
 }
 
+// PrepareOperationsKey makes the key that signs sets and commands where the
+// centre in dir has none, and returns what devices check them with.
+func PrepareOperationsKey(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the centre's folder: %w", err)
+	}
+	_, public, err := makeKey(OperationsKeyPath(dir), operationsName, "operations key")
+	return public, err
+}
+
+// OpenOperationsKey reads the key that signs sets and commands. It is asked for
+// when somebody makes one: a running centre does without, so the file may lie
+// on a token that is put away.
+func OpenOperationsKey(path string) (note.Signer, string, error) {
+	return readKey(path, "operations key")
+}
+
+// OperationsKeyPath is where that key lies by default.
+func OperationsKeyPath(dir string) string { return filepath.Join(dir, "operations.key") }
+
+// operationsName is the name in the operations key.
+const operationsName = "limen-operations"
+
 func receiptKeyPath(dir string) string { return filepath.Join(dir, "receipt.key") }
 
 // receiptKey reads the key that signs receipts, or makes one.
 func receiptKey(path string) (note.Signer, string, error) {
+	return makeKey(path, "limen-centre", receiptKeyName)
+}
+
+const receiptKeyName = "receipt key"
+
+// makeKey reads a key of the centre, or makes one.
+func makeKey(path, name, what string) (note.Signer, string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		private, public, err := note.GenerateKey(rand.Reader, "limen-centre")
+		private, public, err := note.GenerateKey(rand.Reader, name)
 		if err != nil {
 			return nil, "", err
 		}
 		if err := writeNew(path, []byte(private+"\n"+public+"\n")); err != nil {
-			return nil, "", fmt.Errorf("cannot keep a new receipt key: %w", err)
+			return nil, "", fmt.Errorf("cannot keep a new key: %w", err)
 		}
 	}
-	return readReceiptKey(path)
+	return readKey(path, what)
 }
 
 // readReceiptKey reads the key that signs receipts.
 func readReceiptKey(path string) (note.Signer, string, error) {
+	return readKey(path, receiptKeyName)
+}
+
+func readKey(path, what string) (note.Signer, string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("cannot read the receipt key, which all of a centre's processes share: %w", err)
+		return nil, "", fmt.Errorf("cannot read the %s: %w", what, err)
 	}
 	private, public, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	signer, err := note.NewSigner(private)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s holds no receipt key: put the centre's own back; with another key no device takes its receipts", path)
+		return nil, "", fmt.Errorf("%s holds no %s: put the centre's own back, which all its processes share; no device takes what another key signs", path, what)
 	}
 	if v, err := note.NewVerifier(public); err != nil || v.KeyHash() != signer.KeyHash() {
 		return nil, "", fmt.Errorf("%s holds two keys that are not one pair: put the centre's own file back", path)
@@ -435,6 +470,8 @@ func (c *Centre) Run(ctx context.Context) error {
 	var err error
 	switch {
 	case c.link != nil:
+		beside.Go(func() { c.sendCommands(ctx) })
+		beside.Go(func() { c.keepIndex(ctx) })
 		err = c.ingest(ctx)
 	case c.broker != nil:
 		select {
@@ -484,6 +521,11 @@ func (c *Centre) Close() error {
 }
 
 func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
+// fromDevice tells what devices send from what is sent to them.
+func fromDevice(kind wire.Kind) bool {
+	return kind == wire.KindEntries || kind == wire.KindStatus || kind == wire.KindAsk
+}
 
 // deviceOf takes a subject apart.
 func deviceOf(subject string) (string, wire.Kind, error) {

@@ -119,12 +119,8 @@ func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
 // they are of: the pseudonym that one of them knows it by is given by 8 to 64 of
 // its first hex digits.
 func (r *Records) History(ctx context.Context, digits string) ([]CheckView, error) {
-	if len(digits) < 8 || len(digits) > 64 || strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" {
-		return nil, fmt.Errorf("a document is named by 8 to 64 hex digits of its pseudonym, not by %d characters", len(digits))
-	}
-	from, err := hex.DecodeString(digits + strings.Repeat("0", 64-len(digits)))
-	to, err2 := hex.DecodeString(digits + strings.Repeat("f", 64-len(digits)))
-	if err := errors.Join(err, err2); err != nil {
+	from, to, err := pseudonymRange(digits)
+	if err != nil {
 		return nil, err
 	}
 	checks, err := r.checks(ctx, `SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2
@@ -134,6 +130,16 @@ func (r *Records) History(ctx context.Context, digits string) ([]CheckView, erro
 		return nil, err
 	}
 	return r.withAhead(ctx, checks, mostChecks, from, to)
+}
+
+// pseudonymRange are the least and the greatest pseudonym with these first digits.
+func pseudonymRange(digits string) (from, to []byte, err error) {
+	if len(digits) < 8 || len(digits) > 64 || strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" {
+		return nil, nil, fmt.Errorf("a document is named by 8 to 64 hex digits of its pseudonym, not by %d characters", len(digits))
+	}
+	from, err = hex.DecodeString(digits + strings.Repeat("0", 64-len(digits)))
+	to, err2 := hex.DecodeString(digits + strings.Repeat("f", 64-len(digits)))
+	return from, to, errors.Join(err, err2)
 }
 
 func (r *Records) checks(ctx context.Context, query string, args ...any) ([]CheckView, error) {

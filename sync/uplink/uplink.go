@@ -77,7 +77,10 @@ type Options struct {
 	// Cosigned is given the centre's cosignature lines on the checkpoint of
 	// size entries, unchecked. What it does with them delays the next batch.
 	Cosigned func(size uint64, lines []byte)
-	Log      *slog.Logger
+	// Commanded is given what comes as a command, unchecked, maybe several at
+	// the same time.
+	Commanded func(sealed []byte)
+	Log       *slog.Logger
 }
 
 // Uplink is one device's way to the centre.
@@ -88,7 +91,9 @@ type Uplink struct {
 
 	mu    sync.Mutex
 	state State
-	tell  chan struct{} // the device's health has changed
+	tell  chan struct{}              // the device's health has changed
+	line  *line                      // nil while away
+	asked map[string]chan wire.Reply // by the ask's id
 }
 
 // New checks the options; nothing is dialed before Run.
@@ -134,6 +139,7 @@ func New(opts Options) (*Uplink, error) {
 	return &Uplink{
 		opts: opts, brokers: brokers, pace: newPace(opts.MaxEntries, opts.ReceiptTimeout),
 		state: State{Phase: Away, Since: time.Now()}, tell: make(chan struct{}, 1),
+		asked: map[string]chan wire.Reply{},
 	}, nil
 }
 
@@ -230,6 +236,8 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	}
 	running := ctx
 	defer func() { l.close(running.Err() != nil) }()
+	u.use(l)
+	defer u.use(nil)
 	u.enter(Connected, nil)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

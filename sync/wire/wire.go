@@ -4,6 +4,9 @@
 //	limen/v1/<device>/entries   device → centre   Batch: journal entries, and the device's checkpoint over them
 //	limen/v1/<device>/status    device → centre   Status: retained birth and health, last will
 //	limen/v1/<device>/receipt   centre → device   Answer: a signed receipt, or why there is none
+//	limen/v1/<device>/ask       device → centre   Ask: for sets, commands, the index, where a document was seen
+//	limen/v1/<device>/reply     centre → device   Reply: to just that ask
+//	limen/v1/<device>/command   centre → device   a sealed command, package command
 //
 // Payloads are deterministic CBOR (RFC 8949, 4.2.1), versioned and strictly
 // read: unknown keys, indefinite lengths and anything over its bound are
@@ -53,6 +56,9 @@ const (
 	KindEntries Kind = "entries"
 	KindStatus  Kind = "status"
 	KindReceipt Kind = "receipt"
+	KindAsk     Kind = "ask"
+	KindReply   Kind = "reply"
+	KindCommand Kind = "command"
 )
 
 // CheckIdentifier says why s is no name for a device: 1 to 40 of a-z, 0-9 and
@@ -82,8 +88,10 @@ func ParseTopic(topic string) (device string, kind Kind, err error) {
 		return "", "", errors.New("the topic is not limen/v1/<device>/<kind>")
 	}
 	kind = Kind(parts[3])
-	if kind != KindEntries && kind != KindStatus && kind != KindReceipt {
-		return "", "", errors.New("the topic's kind is none of entries, status, receipt")
+	switch kind {
+	case KindEntries, KindStatus, KindReceipt, KindAsk, KindReply, KindCommand:
+	default:
+		return "", "", errors.New("the topic's kind is none of entries, status, receipt, ask, reply, command")
 	}
 	return parts[2], kind, CheckIdentifier(parts[2])
 }

@@ -52,8 +52,13 @@ func (s *Stage) openCentre(ctx context.Context) (device.UplinkConfig, error) {
 	if err := s.StartCentre(ctx); err != nil {
 		return device.UplinkConfig{}, err
 	}
+	operations, err := fleet.PrepareOperationsKey(s.centre.Dir)
+	if err != nil {
+		return device.UplinkConfig{}, err
+	}
 	return device.UplinkConfig{
-		Broker: "tls://" + s.Centre.MQTTAddr(), CA: authority.CAPath(), Certificate: client.Certificate, Key: client.Key,
+		OperationsKey: operations,
+		Broker:        "tls://" + s.Centre.MQTTAddr(), CA: authority.CAPath(), Certificate: client.Certificate, Key: client.Key,
 		ReceiptKey: s.Centre.ReceiptKey(),
 	}, nil
 }
