@@ -33,7 +33,7 @@ type Question struct {
 // Notice is what the centre sent a device, and what became of it: nothing of it
 // is about a person.
 type Notice struct {
-	What    string `json:"what" cbor:"1,keyasint"`                        // "set_taken", "set_refused", "command_done", "command_refused"
+	What    string `json:"what" cbor:"1,keyasint"`                        // "set_taken", "set_refused", "command_done", "command_refused", "view_began", "view_ended", "view_refused"
 	Subject string `json:"subject,omitempty" cbor:"2,keyasint,omitempty"` // set or command, and its number
 	Says    string `json:"says,omitempty" cbor:"3,keyasint,omitempty"`    // the result, or why it was refused
 }

@@ -104,6 +104,39 @@ type UplinkConfig struct {
 	ReceiptKey  string `yaml:"receipt_key"`
 
 	OperationsKey string `yaml:"operations_key"`
+
+	LiveView   bool        `yaml:"live_view"` // people of the centre may look through the camera
+	ICEServers []ICEServer `yaml:"ice_servers"`
+}
+
+// ICEServer is a STUN or TURN server, through which the centre's people reach
+// a camera in another network.
+type ICEServer struct {
+	URLs       []string `yaml:"urls"`
+	Username   string   `yaml:"username"`
+	Credential string   `yaml:"credential"`
+}
+
+func (u UplinkConfig) validateLiveView(camera string) error {
+	if u.LiveView && (u.Broker == "" || camera == "") {
+		return &keyError{"uplink.live_view", "shows the camera to the centre: set uplink.broker and camera.source"}
+	}
+	for i, s := range u.ICEServers {
+		path := fmt.Sprintf("uplink.ice_servers[%d]", i)
+		if len(s.URLs) == 0 {
+			return &keyError{path, "has no urls, such as stun:stun.example:3478"}
+		}
+		for _, address := range s.URLs {
+			scheme, rest, _ := strings.Cut(address, ":")
+			switch {
+			case scheme != "stun" && scheme != "stuns" && scheme != "turn" && scheme != "turns" || rest == "" || strings.HasPrefix(rest, "//"):
+				return &keyError{path, fmt.Sprintf("%q is no address such as stun:stun.example:3478 or turns:turn.example:5349", address)}
+			case strings.HasPrefix(scheme, "turn") && (s.Username == "" || s.Credential == ""):
+				return &keyError{path, address + " wants a username and a credential"}
+			}
+		}
+	}
+	return nil
 }
 
 // TPMConfig is the TPM 2.0 that seals the device's keys when they are made.
@@ -289,6 +322,9 @@ func (c Config) Validate() error {
 				return &keyError{"uplink.broker", "is set, so uplink." + path + " must be too"}
 			}
 		}
+	}
+	if err := c.Uplink.validateLiveView(c.Camera.Source); err != nil {
+		return err
 	}
 	if err := c.validateHistory(); err != nil {
 		return err

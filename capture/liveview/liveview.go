@@ -3,10 +3,11 @@
 //
 //	camera → frames (I420) → one VP8 encoder → one RTP track → every viewer
 //
-// The picture goes to few viewers near by. Signaling is one offer and one
-// answer with all candidates inside (no trickle), candidates are the host's
-// own addresses, and the encoder runs only while somebody watches. There is
-// no audio, no recording and no TURN.
+// The picture goes to few viewers, most of them near by. Signaling is one offer
+// and one answer with all candidates inside (no trickle), and the encoder runs
+// only while somebody watches. Candidates are the host's own addresses; for a
+// Guest, who watches from elsewhere, also those that STUN and TURN servers give.
+// There is no audio and no recording.
 //
 // A build without cgo has no encoder; there Answer says so.
 package liveview
@@ -146,56 +147,83 @@ func newAPI(lost time.Duration) (*webrtc.API, error) {
 // to receive) and gives the answer. The viewer then has Options.Connect to
 // connect; it is dropped when its connection ends. ctx bounds this call only.
 func (s *Stream) Answer(ctx context.Context, offer string) (answer string, err error) {
+	answer, _, err = s.AnswerGuest(ctx, offer, Guest{})
+	return answer, err
+}
+
+// Guest is a viewer who watches from elsewhere.
+type Guest struct {
+	Servers []Server        // STUN and TURN
+	While   <-chan struct{} // closed when the guest is to be dropped; nil: never
+}
+
+// Server is a STUN or TURN server.
+type Server struct {
+	URLs                 []string // as RFC 7064 and RFC 7065 write them: stun:, stuns:, turn:, turns:
+	Username, Credential string
+}
+
+// AnswerGuest is Answer for a guest; gone is closed when it watches no more.
+func (s *Stream) AnswerGuest(ctx context.Context, offer string, g Guest) (answer string, gone <-chan struct{}, err error) {
+	v, answer, err := s.answer(ctx, offer, g)
+	if err != nil {
+		return "", nil, err
+	}
+	return answer, v.left, nil
+}
+
+func (s *Stream) answer(ctx context.Context, offer string, g Guest) (v *viewer, answer string, err error) {
 	if len(offer) > maxOffer {
-		return "", fmt.Errorf("offer of %d bytes is over the limit of %d", len(offer), maxOffer)
+		return nil, "", fmt.Errorf("offer of %d bytes is over the limit of %d", len(offer), maxOffer)
 	}
 	if err := encoderReady(); err != nil {
-		return "", err
+		return nil, "", err
 	}
-	v, err := s.admit()
+	v, err = s.admit(g)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
+	admitted := v
 	defer func() {
 		if err != nil { // the place is free when the caller hears of it
-			v.drop()
-			<-v.left
+			admitted.drop()
+			<-admitted.left
 		}
 	}()
 	sender, err := v.pc.AddTrack(s.track)
 	if err != nil {
-		return "", fmt.Errorf("cannot add the live picture: %w", err)
+		return nil, "", fmt.Errorf("cannot add the live picture: %w", err)
 	}
 	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
-		return "", fmt.Errorf("cannot use the browser's offer: %w", err)
+		return nil, "", fmt.Errorf("cannot use the browser's offer: %w", err)
 	}
 	local, err := v.pc.CreateAnswer(nil)
 	if err != nil {
-		return "", fmt.Errorf("cannot answer the browser's offer; it must ask for one VP8 video: %w", err)
+		return nil, "", fmt.Errorf("cannot answer the browser's offer; it must ask for one VP8 video: %w", err)
 	}
 	gathered := webrtc.GatheringCompletePromise(v.pc)
 	if err := v.pc.SetLocalDescription(local); err != nil {
-		return "", fmt.Errorf("cannot answer the browser's offer; it must ask for one VP8 video: %w", err)
+		return nil, "", fmt.Errorf("cannot answer the browser's offer; it must ask for one VP8 video: %w", err)
 	}
 	if len(sender.GetParameters().Codecs) == 0 {
-		return "", errors.New("the browser's offer takes no VP8 video; use a browser with VP8")
+		return nil, "", errors.New("the browser's offer takes no VP8 video; use a browser with VP8")
 	}
 	select {
 	case <-gathered:
 	case <-v.gone:
-		return "", ErrClosed
+		return nil, "", ErrClosed
 	case <-ctx.Done():
-		return "", fmt.Errorf("cannot answer the browser's offer: %w", ctx.Err())
+		return nil, "", fmt.Errorf("cannot answer the browser's offer: %w", ctx.Err())
 	}
 	if !s.listen(v, sender) {
-		return "", ErrClosed
+		return nil, "", ErrClosed
 	}
-	return v.pc.LocalDescription().SDP, nil
+	return v, v.pc.LocalDescription().SDP, nil
 }
 
 // admit makes a viewer, if there is room, and starts the goroutine that sees
 // it off.
-func (s *Stream) admit() (*viewer, error) {
+func (s *Stream) admit(g Guest) (*viewer, error) {
 	v := &viewer{gone: make(chan struct{}), left: make(chan struct{})}
 	v.drop = sync.OnceFunc(func() { close(v.gone) })
 	s.mu.Lock()
@@ -206,7 +234,15 @@ func (s *Stream) admit() (*viewer, error) {
 	if len(s.viewers) >= s.opts.MaxViewers {
 		return nil, ErrFull
 	}
-	pc, err := s.api.NewPeerConnection(webrtc.Configuration{})
+	var c webrtc.Configuration
+	for _, server := range g.Servers {
+		one := webrtc.ICEServer{URLs: server.URLs}
+		if server.Username != "" {
+			one.Username, one.Credential = server.Username, server.Credential
+		}
+		c.ICEServers = append(c.ICEServers, one)
+	}
+	pc, err := s.api.NewPeerConnection(c)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a WebRTC connection: %w", err)
 	}
@@ -220,17 +256,19 @@ func (s *Stream) admit() (*viewer, error) {
 		}
 	})
 	s.viewers[v] = struct{}{}
-	s.all.Go(func() { s.attend(v) })
+	s.all.Go(func() { s.attend(v, g.While) })
 	return v, nil
 }
 
 // attend waits until a viewer is to be dropped and closes its connection.
-func (s *Stream) attend(v *viewer) {
+func (s *Stream) attend(v *viewer, while <-chan struct{}) {
 	late := time.NewTimer(s.opts.Connect)
 	defer late.Stop()
 	for waiting := true; waiting; {
 		select {
 		case <-v.gone:
+			waiting = false
+		case <-while:
 			waiting = false
 		case <-late.C:
 			s.mu.Lock()

@@ -322,7 +322,7 @@ func TestAViewerThatNeverConnectsIsDropped(t *testing.T) {
 	}
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		v, err := s.admit()
+		v, err := s.admit(Guest{})
 		if err == nil {
 			v.drop()
 			return

@@ -47,10 +47,11 @@ type settings struct {
 }
 
 type pageSettings struct {
-	PublicURL   string       `yaml:"public_url"`
-	Certificate string       `yaml:"certificate"`
-	Key         string       `yaml:"key"`
-	OIDC        oidcSettings `yaml:"oidc"`
+	PublicURL   string           `yaml:"public_url"`
+	Certificate string           `yaml:"certificate"`
+	Key         string           `yaml:"key"`
+	ICEServers  []desk.ICEServer `yaml:"ice_servers"`
+	OIDC        oidcSettings     `yaml:"oidc"`
 }
 
 type oidcSettings struct {
@@ -139,6 +140,11 @@ func (s *settings) check(path string) error {
 	wrong := func(key, format string, args ...any) error {
 		return fmt.Errorf("%s: %s: %s", path, key, fmt.Sprintf(format, args...))
 	}
+	for k, server := range s.Pages.ICEServers {
+		if err := server.Check(); err != nil {
+			return wrong(fmt.Sprintf("pages.ice_servers[%d]", k), "%v", err)
+		}
+	}
 	switch fleet.Role(s.Role) {
 	case fleet.RoleWhole, fleet.RoleAPI, fleet.RoleBroker, fleet.RoleIngest:
 	default:
@@ -194,7 +200,7 @@ func (s *settings) exposed() bool {
 
 // pages are what people see.
 func (s settings) pages(log *slog.Logger) (desk.Options, error) {
-	o := desk.Options{PublicURL: s.Pages.PublicURL, Log: log}
+	o := desk.Options{PublicURL: s.Pages.PublicURL, ICEServers: s.Pages.ICEServers, Log: log}
 	p := s.Pages.OIDC
 	if p.Issuer == "" {
 		return o, nil

@@ -26,6 +26,9 @@ func TestSampleConfiguration(t *testing.T) {
 	if len(s.Pages.OIDC.Roles) == 0 {
 		s.Pages.OIDC.Roles = nil
 	}
+	if len(s.Pages.ICEServers) == 0 {
+		s.Pages.ICEServers = nil
+	}
 	for _, list := range []*[]string{&s.Hosts, &s.Queue.NATS, &s.Cluster.Routes, &s.Pages.OIDC.Scopes} {
 		if len(*list) == 0 {
 			*list = nil

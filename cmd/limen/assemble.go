@@ -64,7 +64,7 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 // assembleFrom also names the file the configuration was read from, which the
 // centre may change.
 func assembleFrom(path string, cfg device.Config, log *slog.Logger, finished func(limen.Finished)) (a *assembly, err error) {
-	a = &assembly{cfg: cfg, log: log, metrics: newMetrics(), fromCentre: fromCentre{configPath: path}}
+	a = &assembly{cfg: cfg, log: log, metrics: newMetrics(), fromCentre: fromCentre{configPath: path, viewLimit: viewLimit}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -84,6 +84,10 @@ func assembleFrom(path string, cfg device.Config, log *slog.Logger, finished fun
 		return a, err
 	}
 	a.closers = append(a.closers, a.journal.Close)
+	a.closers = append(a.closers, func() error { // what is still watched ends with the camera's stream, and is recorded
+		a.watching.Wait()
+		return nil
+	})
 	if err := a.openRegion(storeKey[:]); err != nil {
 		return a, err
 	}
@@ -270,6 +274,7 @@ func (a *assembly) openUplink() error {
 	if err != nil {
 		return err
 	}
+	a.openLiveView(centre)
 	a.region.Centre, a.region.Receipts = a.uplink, centre
 	if a.taker != nil {
 		a.sets.Centre = a.uplink

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"limen"
@@ -21,6 +24,7 @@ import (
 	"limen/sync/index"
 	"limen/sync/set"
 	"limen/sync/uplink"
+	"limen/sync/view"
 )
 
 // fromCentre is what the centre sends the appliance: sets and commands.
@@ -31,6 +35,11 @@ type fromCentre struct {
 	sets       *set.Client
 	region     *index.Client // nil without a centre
 	revoked    chan struct{}
+
+	views     *view.Taker    // nil without a centre
+	viewLimit time.Duration  // of one view of the camera
+	watched   atomic.Bool    // somebody of the centre sees the camera
+	watching  sync.WaitGroup // requests being taken, and views
 }
 
 // stopSet is a list and the set it comes as.
@@ -97,11 +106,16 @@ func (a *assembly) openFromCentre() (err error) {
 
 // note records what came from the centre. A journal that is full says so elsewhere.
 func (a *assembly) note(what, subject, says string) {
-	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
-	defer stop()
-	if err := a.history.Notice(ctx, limen.Notice{What: what, Subject: subject, Says: says}); err != nil {
+	if err := a.record(limen.Notice{What: what, Subject: subject, Says: says}); err != nil {
 		a.log.Error("not recorded", "what", what, "subject", subject, "error", err)
 	}
+}
+
+// record records a notice, and returns once it is durable.
+func (a *assembly) record(n limen.Notice) error {
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	return a.history.Notice(ctx, n)
 }
 
 func (a *assembly) commanded(c orders.Command, result string) {
@@ -202,7 +216,7 @@ func (a *assembly) applyConfig(m set.Manifest, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.Site != a.cfg.Site || c.Device != a.cfg.Device || c.Uplink != a.cfg.Uplink || c.Store != a.cfg.Store || c.Keys != a.cfg.Keys || c.Sets != a.cfg.Sets {
+	if c.Site != a.cfg.Site || c.Device != a.cfg.Device || !reflect.DeepEqual(c.Uplink, a.cfg.Uplink) || c.Store != a.cfg.Store || c.Keys != a.cfg.Keys || c.Sets != a.cfg.Sets {
 		return errors.New("site, device, uplink, store, keys and sets are changed at the device, not by a set")
 	}
 	if have, err := os.ReadFile(a.configPath); err == nil && bytes.Equal(have, content) {
@@ -217,6 +231,10 @@ func (a *assembly) applyConfig(m set.Manifest, content []byte) error {
 
 // command takes what came as a command. Paho's reader does not wait for it.
 func (a *assembly) command(sealed []byte) {
+	if view.Is(sealed) {
+		a.view(sealed)
+		return
+	}
 	if a.taker == nil {
 		return
 	}

@@ -94,6 +94,7 @@ type Server struct {
 	changed chan struct{} // closed and replaced when the view changes
 	forget  *time.Timer
 	streams int
+	watched bool // somebody elsewhere sees the camera's picture
 }
 
 var _ limen.Observer = (*Server)(nil)
@@ -136,6 +137,26 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /decide", s.serveDecide)
 	mux.HandleFunc("POST /can", s.serveCAN)
 	return s.guard(mux)
+}
+
+// SetWatched says on every page that somebody elsewhere sees the camera's
+// picture, or no longer does.
+func (s *Server) SetWatched(watched bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.watched == watched {
+		return
+	}
+	s.watched = watched
+	s.announce()
+}
+
+// Watched tells whether the pages say that somebody elsewhere sees the
+// camera's picture.
+func (s *Server) Watched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watched
 }
 
 // Close forgets everything and ends the pages' event streams.

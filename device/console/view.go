@@ -28,6 +28,7 @@ type view struct {
 	Personal *personalView `json:"personal,omitempty"`
 	Session  []pastView    `json:"session"`
 	Devices  []deviceView  `json:"devices"`
+	Watched  bool          `json:"watched,omitempty"` // from elsewhere, through the camera
 }
 
 type guidanceView struct {
@@ -164,7 +165,7 @@ var groupOfStep = map[limen.Step]string{
 
 // view describes the page as it is now. s.mu is held.
 func (s *Server) view() view {
-	v := view{Phase: "idle", Groups: []groupView{}, Session: []pastView{}, Devices: []deviceView{}}
+	v := view{Phase: "idle", Groups: []groupView{}, Session: []pastView{}, Devices: []deviceView{}, Watched: s.watched}
 	for _, p := range s.session {
 		v.Session = append(v.Session, s.words.past(p))
 	}

@@ -31,7 +31,6 @@ const (
 	maxKey     = 200
 	maxTraces  = 3
 	traceSize  = 4 + 32
-	maxSignal  = 600
 	clockSlack = 10 * time.Minute // the centre's clock before the device's
 )
 
@@ -44,7 +43,6 @@ const (
 	FetchSets     What = "fetch_sets"     // look for sets at once
 	Erase         What = "erase"          // forget a document, by an order
 	Health        What = "health"         // tell how the device is
-	LiveView      What = "live_view"      // offer the camera's picture; the consent light goes on first
 	OperationsKey What = "operations_key" // take another operations key
 )
 
@@ -61,7 +59,6 @@ type Command struct {
 	Traces [][]byte `cbor:"8,keyasint,omitempty" json:"-"`                // of the document to erase: key name, 4 bytes, and hash, 32
 	Key    string   `cbor:"9,keyasint,omitempty" json:"key,omitempty"`    // the new operations key, as note.NewVerifier reads it
 	Until  int64    `cbor:"10,keyasint,omitempty" json:"until,omitempty"` // sets may be signed by the key before it until then
-	Signal string   `cbor:"11,keyasint,omitempty" json:"-"`               // of a live view: the asker's session description
 }
 
 func (c Command) check() error {
@@ -79,7 +76,7 @@ func (c Command) check() error {
 		return fmt.Errorf("%d traces of a document; to erase takes 1 to %d", len(c.Traces), maxTraces)
 	case (c.What == OperationsKey) != (c.Key != "") || len(c.Key) > maxKey:
 		return errors.New("a new operations key comes with its own command, and only with that")
-	case c.What != OperationsKey && c.Until != 0, c.What != LiveView && c.Signal != "", len(c.Signal) > maxSignal:
+	case c.What != OperationsKey && c.Until != 0:
 		return errors.New("it says what another command would")
 	}
 	for _, t := range c.Traces {
@@ -88,7 +85,7 @@ func (c Command) check() error {
 		}
 	}
 	switch c.What {
-	case Lock, FetchSets, Erase, Health, LiveView:
+	case Lock, FetchSets, Erase, Health:
 	case OperationsKey:
 		if _, err := note.NewVerifier(c.Key); err != nil {
 			return errors.New("the new operations key is none")

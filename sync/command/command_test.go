@@ -66,15 +66,15 @@ func (d *device) open(t testing.TB) {
 	t.Helper()
 	do := func(_ context.Context, c Command) (string, error) {
 		d.done = append(d.done, fmt.Sprint(c.Number, " ", c.What))
-		if c.What == LiveView {
-			return "", errors.New("no camera")
+		if c.What == FetchSets {
+			return "", errors.New("no disk")
 		}
 		return "disk 12 % full", nil
 	}
 	var err error
 	d.Taker, err = New(Options{
 		Path: d.path, Device: "gate-1", Key: d.key, Centre: d.broker, Now: func() time.Time { return d.now },
-		Do:      map[What]func(context.Context, Command) (string, error){Health: do, Lock: do, LiveView: do},
+		Do:      map[What]func(context.Context, Command) (string, error){Health: do, Lock: do, FetchSets: do},
 		Refused: func(no Refusal) { d.refused = append(d.refused, no) },
 	})
 	if err != nil {
@@ -165,17 +165,17 @@ func TestHostileBroker(t *testing.T) {
 // The centre hears what became of each command, once, also after it was away.
 func TestResults(t *testing.T) {
 	d := newDevice(t)
-	live := health(2)
-	live.What = LiveView
+	fetch := health(2)
+	fetch.What = FetchSets
 	erase := health(3)
 	erase.What, erase.Traces = Erase, [][]byte{make([]byte, 36)}
-	for _, c := range []Command{health(1), live, erase} {
+	for _, c := range []Command{health(1), fetch, erase} {
 		d.broker.commands = append(d.broker.commands, d.sign(t, c))
 	}
 	if err := d.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := []wire.Result{{Number: 1, Result: "done", Detail: "disk 12 % full"}, {Number: 2, Result: "failed", Detail: "no camera"}, {Number: 3, Result: "failed", Detail: "this device cannot do erase"}}
+	want := []wire.Result{{Number: 1, Result: "done", Detail: "disk 12 % full"}, {Number: 2, Result: "failed", Detail: "no disk"}, {Number: 3, Result: "failed", Detail: "this device cannot do erase"}}
 	if fmt.Sprint(d.broker.heard) != fmt.Sprint(want) {
 		t.Errorf("the centre heard %v; want %v", d.broker.heard, want)
 	}

@@ -38,7 +38,9 @@ type Options struct {
 	// where that is a proxy in front of them or a name of their own.
 	PublicURL string
 	OIDC      *OIDC // an identity provider; nil: local accounts alone
-	Log       *slog.Logger
+	// ICEServers are for live views between networks; none: browsers reach devices directly.
+	ICEServers []ICEServer
+	Log        *slog.Logger
 }
 
 // Desk serves the pages.
@@ -94,7 +96,7 @@ func New(c *fleet.Centre, o Options) (*Desk, error) {
 
 func parsePages() (map[string]*template.Template, error) {
 	out := map[string]*template.Template{}
-	for _, name := range []string{"fleet", "device", "figures", "search", "alarms", "audit", "signin", "message"} {
+	for _, name := range []string{"fleet", "device", "camera", "figures", "search", "alarms", "audit", "signin", "message"} {
 		t, err := template.New("layout.html").Funcs(words).ParseFS(files, "page/layout.html", "page/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -111,6 +113,7 @@ func (d *Desk) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", d.centre.Healthz)
 	mux.HandleFunc("GET /style.css", asset("page/style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /desk.js", asset("page/desk.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /camera.js", asset("page/camera.js", "text/javascript; charset=utf-8"))
 
 	mux.HandleFunc("GET /sign-in", d.showSignIn)
 	mux.HandleFunc("POST /sign-in", d.signIn)
@@ -123,6 +126,9 @@ func (d *Desk) Handler() http.Handler {
 	mux.Handle("GET /{$}", d.signed("", d.showFleet))
 	mux.Handle("GET /devices/{name}", d.signed("", d.showDevice))
 	mux.Handle("POST /devices/{name}", d.signed(fleet.MaySearch, d.showChecks))
+	mux.Handle("GET /devices/{name}/camera", d.signed(fleet.MayView, d.showCamera))
+	mux.Handle("POST /devices/{name}/camera", d.signed(fleet.MayView, d.askCamera))
+	mux.Handle("GET /devices/{name}/camera/{id}", d.signed(fleet.MayView, d.endedCamera))
 	mux.Handle("GET /figures", d.signed("", d.showFigures))
 	mux.Handle("GET /alarms", d.signed("", d.showAlarms))
 	mux.Handle("POST /alarms", d.signed(fleet.MayAcknowledge, d.acknowledge))

@@ -59,11 +59,11 @@ func TestWhatEachRoleSees(t *testing.T) {
 	search := url.Values{"document": {"abcd0001"}, "purpose": {purposes[0]}, "reason": {"case 2026-17"}}
 	checks := url.Values{"purpose": {purposes[0]}, "reason": {"case 2026-17"}}
 	for role, want := range map[fleet.UserRole]map[string]int{
-		fleet.Viewer:         {"/search": 403, "/audit": 403, "POST /search": 403, "POST /devices/gate-1": 403, "POST /alarms": 403},
-		fleet.Operator:       {"/search": 403, "/audit": 403, "POST /search": 403, "POST /devices/gate-1": 403, "POST /alarms": 400},
-		fleet.Supervisor:     {"/search": 200, "/audit": 403, "POST /search": 200, "POST /devices/gate-1": 200, "POST /alarms": 400},
-		fleet.PrivacyOfficer: {"/search": 200, "/audit": 200, "POST /search": 200, "POST /devices/gate-1": 200, "POST /alarms": 403},
-		fleet.Technician:     {"/search": 403, "/audit": 403, "POST /search": 403, "POST /devices/gate-1": 403, "POST /alarms": 400},
+		fleet.Viewer:         {"/devices/gate-1/camera": 403, "POST /devices/gate-1/camera": 403, "/search": 403, "/audit": 403, "POST /search": 403, "POST /devices/gate-1": 403, "POST /alarms": 403},
+		fleet.Operator:       {"/devices/gate-1/camera": 403, "POST /devices/gate-1/camera": 403, "/search": 403, "/audit": 403, "POST /search": 403, "POST /devices/gate-1": 403, "POST /alarms": 400},
+		fleet.Supervisor:     {"/devices/gate-1/camera": 200, "POST /devices/gate-1/camera": 400, "/search": 200, "/audit": 403, "POST /search": 200, "POST /devices/gate-1": 200, "POST /alarms": 400},
+		fleet.PrivacyOfficer: {"/devices/gate-1/camera": 403, "POST /devices/gate-1/camera": 403, "/search": 200, "/audit": 200, "POST /search": 200, "POST /devices/gate-1": 200, "POST /alarms": 403},
+		fleet.Technician:     {"/devices/gate-1/camera": 403, "POST /devices/gate-1/camera": 403, "/search": 403, "/audit": 403, "POST /search": 403, "POST /devices/gate-1": 403, "POST /alarms": 400},
 	} {
 		b := s.as(role)
 		csrf := b.csrf()

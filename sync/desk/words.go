@@ -118,6 +118,7 @@ var actions = map[string]string{
 	fleet.ActionSignIn: "Signed in", fleet.ActionRefused: "Wrong password", fleet.ActionSignOut: "Signed out", fleet.ActionSearch: "Searched for a document",
 	fleet.ActionDevice: "Read a device's checks", fleet.ActionProof: "Took an entry with its proof", fleet.ActionAcknowledge: "Acknowledged an alarm",
 	fleet.ActionAudit: "Read this audit", fleet.ActionUser: "Changed an account",
+	fleet.ActionView: "Asked to look through a camera", fleet.ActionViewEnded: "Stopped looking through a camera",
 	fleet.ActionExport: "Wrote records into files",
 }
 

@@ -59,6 +59,8 @@ func (c *Centre) fillReply(ctx context.Context, m message, a wire.Ask, answer *w
 		}
 		answer.Seen, answer.Word, err = index.Answer(m.device, a.ID, m.at, seen, c.signer)
 		return err
+	case a.View != nil:
+		answer.View, err = c.records.viewed(ctx, m.device, a.View, m.at)
 	default:
 		answer.Error = "this centre does not answer that: update it"
 	}

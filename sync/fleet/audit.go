@@ -37,7 +37,9 @@ const (
 	ActionAcknowledge = "acknowledge" // of an alarm
 	ActionAudit       = "audit"       // the audit itself was read
 	ActionUser        = "user"        // an account was made or changed
-	ActionExport      = "export"      // a backup, or an index for a device, was written into files
+	ActionView        = "live_view"   // of a device's camera was asked for
+	ActionViewEnded   = "live_view_ended"
+	ActionExport      = "export" // a backup, or an index for a device, was written into files
 )
 
 // NamedDocument is how a line names a document: by no more of its pseudonym

@@ -143,6 +143,9 @@ func (c *Centre) sendCommands(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			c.cfg.Log.Warn("commands not sent; the devices ask for them", "error", err)
 		}
+		if err := c.sendViews(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Log.Warn("live view not asked for", "error", err)
+		}
 		if len(sent) > 100_000 {
 			clear(sent)
 		}

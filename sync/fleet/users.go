@@ -20,7 +20,7 @@ type UserRole string
 const (
 	Viewer         UserRole = "viewer"          // sees the fleet and its figures
 	Operator       UserRole = "operator"        // and acknowledges alarms
-	Supervisor     UserRole = "supervisor"      // and searches for documents
+	Supervisor     UserRole = "supervisor"      // and searches for documents, and looks through cameras
 	PrivacyOfficer UserRole = "privacy-officer" // searches for documents, and sees who looked at what
 	Technician     UserRole = "technician"      // sees devices, and acknowledges alarms
 )
@@ -37,12 +37,14 @@ const (
 	MayAcknowledge Right = "acknowledge" // alarms
 	MaySearch      Right = "search"      // for documents: personal data
 	MayAudit       Right = "audit"       // see who looked at what
+	MayView        Right = "view"        // a device's camera, live: personal data
 )
 
 var rights = map[Right][]UserRole{
 	MayAcknowledge: {Operator, Supervisor, Technician},
 	MaySearch:      {Supervisor, PrivacyOfficer},
 	MayAudit:       {PrivacyOfficer},
+	MayView:        {Supervisor},
 }
 
 // Roles are what one person is.

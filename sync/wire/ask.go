@@ -18,6 +18,8 @@ const (
 	MaxCommands = 5        // of one reply
 	MaxTraces   = 3        // of one question
 	MaxSeen     = 50       // checks in an answer
+	MaxView     = 12 << 10 // bytes of a session description
+	ViewIDSize  = 16
 	idSize      = 16
 )
 
@@ -33,6 +35,7 @@ type Ask struct {
 	Commands *CommandsAsk `cbor:"7,keyasint,omitempty"`
 	Index    *IndexAsk    `cbor:"8,keyasint,omitempty"`
 	Seen     *SeenAsk     `cbor:"9,keyasint,omitempty"`
+	View     *ViewAsk     `cbor:"10,keyasint,omitempty"`
 }
 
 // LogValue redacts.
@@ -85,6 +88,18 @@ type SeenAsk struct {
 	Since  int64    `cbor:"2,keyasint"` // milliseconds since 1970
 }
 
+// ViewAsk is of a live view: it asks for the browser's session description, or
+// has just one of the device's words on it.
+type ViewAsk struct {
+	ID      []byte `cbor:"1,keyasint"`           // of the request
+	Answer  string `cbor:"2,keyasint,omitempty"` // the device's session description
+	Refused string `cbor:"3,keyasint,omitempty"` // why there is none
+	Ended   string `cbor:"4,keyasint,omitempty"` // why nobody watches any more
+}
+
+// LogValue redacts: a session description has addresses.
+func (ViewAsk) LogValue() slog.Value { return slog.StringValue("[live view]") }
+
 // Reply is the centre's word to an ask.
 type Reply struct {
 	Version int    `cbor:"1,keyasint"`
@@ -99,6 +114,7 @@ type Reply struct {
 	Index    []byte   `cbor:"9,keyasint,omitempty"`  // sealed: the next segment; none when there is none
 	Seen     []byte   `cbor:"10,keyasint,omitempty"` // CBOR, an array of sightings
 	Word     []byte   `cbor:"11,keyasint,omitempty"` // sealed: the centre's word for Seen
+	View     string   `cbor:"12,keyasint,omitempty"` // a browser's session description, whose hash the request has
 }
 
 // Offer is a set a device is to have, and the form in which it may fetch it.
@@ -140,7 +156,7 @@ func (a Ask) check() error {
 		return fmt.Errorf("ask with an id of %d bytes; it has %d", len(a.ID), idSize)
 	}
 	questions := 0
-	for _, there := range []bool{a.Sets != nil, a.Piece != nil, a.Commands != nil, a.Index != nil, a.Seen != nil} {
+	for _, there := range []bool{a.Sets != nil, a.Piece != nil, a.Commands != nil, a.Index != nil, a.Seen != nil, a.View != nil} {
 		if there {
 			questions++
 		}
@@ -157,6 +173,8 @@ func (a Ask) check() error {
 		return a.Commands.check()
 	case a.Index != nil:
 		return CheckIdentifier(a.Index.Site)
+	case a.View != nil:
+		return a.View.check()
 	}
 	if n := len(a.Seen.Traces); n == 0 || n > MaxTraces {
 		return fmt.Errorf("question with %d traces; it has 1 to %d", n, MaxTraces)
@@ -165,6 +183,19 @@ func (a Ask) check() error {
 		if len(t) != 4+hashSize {
 			return fmt.Errorf("trace of %d bytes; it has %d", len(t), 4+hashSize)
 		}
+	}
+	return nil
+}
+
+func (v ViewAsk) check() error {
+	words := 0
+	for _, w := range []string{v.Answer, v.Refused, v.Ended} {
+		if w != "" {
+			words++
+		}
+	}
+	if len(v.ID) != ViewIDSize || words > 1 || len(v.Answer) > MaxView || len(v.Refused) > maxWord || len(v.Ended) > maxWord {
+		return errors.New("word on a live view over its limits")
 	}
 	return nil
 }
@@ -212,7 +243,7 @@ func (r Reply) check() error {
 	if len(r.ID) != idSize {
 		return fmt.Errorf("reply with an id of %d bytes; it has %d", len(r.ID), idSize)
 	}
-	if len(r.Offers) > MaxOffers || len(r.Commands) > MaxCommands || len(r.Piece) > PieceSize || len(r.Seen) > PieceSize || len(r.Error) > maxWord {
+	if len(r.Offers) > MaxOffers || len(r.Commands) > MaxCommands || len(r.Piece) > PieceSize || len(r.Seen) > PieceSize || len(r.View) > MaxView || len(r.Error) > maxWord {
 		return errors.New("reply over its limits")
 	}
 	for _, o := range r.Offers {

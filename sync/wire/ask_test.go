@@ -22,6 +22,7 @@ func sampleAsks() []Ask {
 		{Commands: &CommandsAsk{Taken: 7, Done: []Result{{Number: 7, Result: "done"}}}},
 		{Index: &IndexAsk{Site: "north", After: 9}},
 		{Seen: &SeenAsk{Traces: [][]byte{make([]byte, 36)}, Since: 5}},
+		{View: &ViewAsk{ID: make([]byte, 16), Answer: "v=0"}},
 	} {
 		a.Version, a.Kind, a.Device, a.ID = AskVersion, KindAsk, "gate-1", bytes.Repeat([]byte{9}, 16)
 		out = append(out, a)

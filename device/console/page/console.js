@@ -40,6 +40,7 @@ let shown = { id: "", outcome: "" };
 
 function show(view) {
   document.body.dataset.phase = view.phase;
+  $("#watched").hidden = !view.watched;
   showLine(view.groups);
   showOutcome(view);
   showFaces(view);
