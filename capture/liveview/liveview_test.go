@@ -118,13 +118,18 @@ func watch(t *testing.T, s *Stream) *testViewer {
 
 func newTestViewer(t *testing.T) (*testViewer, string) {
 	t.Helper()
+	return newTestViewerOf(t, webrtc.Configuration{})
+}
+
+func newTestViewerOf(t *testing.T, c webrtc.Configuration) (*testViewer, string) {
+	t.Helper()
 	var media webrtc.MediaEngine
 	if err := media.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
 	}
 	var setting webrtc.SettingEngine
 	setting.SetIncludeLoopbackCandidate(true)
-	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithSettingEngine(setting)).NewPeerConnection(webrtc.Configuration{})
+	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithSettingEngine(setting)).NewPeerConnection(c)
 	if err != nil {
 		t.Fatal(err)
 	}

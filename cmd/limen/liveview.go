@@ -58,11 +58,11 @@ func (a *assembly) showCentre(ctx context.Context, r view.Request, offer string)
 		a.log.Error("live view not recorded", "error", err)
 		return "", nil, errors.New("it cannot record that it is watched")
 	}
+	began := time.Now()
 	while, stop := context.WithTimeout(context.Background(), a.viewLimit)
 	answering, done := context.WithTimeout(ctx, answerLimit)
 	defer done()
 	answer, gone, err := a.live.AnswerGuest(answering, offer, liveview.Guest{Servers: a.iceServers(), While: while.Done()})
-	began := time.Now()
 	end := func(how string) {
 		off()
 		a.note("view_ended", "camera", how+", "+asked)
