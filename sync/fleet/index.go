@@ -43,7 +43,9 @@ func (r *Records) Index(ctx context.Context, device string, from uint64, since, 
 	if len(entries) > indexPiece {
 		entries, d.More = entries[:indexPiece], true
 	}
+	bytes := 0
 	for _, e := range entries {
+		before := d.To
 		d.To = e.sequence
 		if e.device == device || e.document == nil {
 			continue
@@ -57,10 +59,22 @@ func (r *Records) Index(ctx context.Context, device string, from uint64, since, 
 		if err != nil {
 			return d, fmt.Errorf("cannot read what leads to documents: %w", err)
 		}
-		if s, ok := sightingOf(rec, e.device, e.number); ok && len(traces) > 0 {
-			s.Traces = traces
-			d.Sightings = append(d.Sightings, s)
+		s, ok := sightingOf(rec, e.device, e.number)
+		s.Traces = traces
+		// One device's record that is out of bounds must not keep the index from
+		// all the others.
+		if !ok || len(traces) == 0 || s.Check() != nil {
+			continue
 		}
+		size, err := s.Size()
+		if err != nil {
+			return d, err
+		}
+		if bytes += size; bytes > wire.MaxSightingBytes {
+			d.To, d.More = before, true
+			break
+		}
+		d.Sightings = append(d.Sightings, s)
 	}
 	return d, nil
 }

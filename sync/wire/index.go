@@ -23,10 +23,11 @@ const IndexVersion = 1
 
 // Bounds of a delta.
 const (
-	MaxSightings = 2000
-	maxTraces    = 3
-	maxInflated  = 2 << 20 // bytes of a delta once decompressed
-	maxMark      = 64
+	MaxSightings     = 2000
+	MaxSightingBytes = MaxMessage - 32<<10 // of all sightings of one: it fits a message even where nothing of it shrinks
+	maxTraces        = 3
+	maxInflated      = 2 << 20 // bytes of a delta once decompressed
+	maxMark          = 64
 )
 
 // Delta is a piece of the index that a device holds of its region: what arrived
@@ -65,6 +66,12 @@ type Sighting struct {
 type Trace struct {
 	Key  []byte `cbor:"1,keyasint"`
 	Hash []byte `cbor:"2,keyasint"`
+}
+
+// Size is how many bytes a sighting takes.
+func (s Sighting) Size() (int, error) {
+	b, err := encoding.Marshal(s)
+	return len(b), err
 }
 
 // LogValue redacts.
@@ -195,14 +202,15 @@ func (d Delta) check() error {
 		return fmt.Errorf("delta of %d sightings; the limit is %d", len(d.Sightings), MaxSightings)
 	}
 	for i, s := range d.Sightings {
-		if err := s.check(); err != nil {
+		if err := s.Check(); err != nil {
 			return fmt.Errorf("sighting %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-func (s Sighting) check() error {
+// Check says what of a sighting is out of bounds.
+func (s Sighting) Check() error {
 	if err := CheckIdentifier(s.Device); err != nil {
 		return err
 	}

@@ -1,0 +1,160 @@
+package fleet
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"limen"
+	"limen/sync/history"
+	"limen/sync/wire"
+)
+
+// claim records a check under any pseudonym, and sends it with any trace: what
+// a device does that is no longer its owner's.
+func (s *seer) claim(p limen.Pseudonym, t limen.Trace) {
+	s.t.Helper()
+	now := limen.MomentOf(time.Now())
+	r := limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: "claimed", Site: "s", Device: s.name, Started: now, Ended: now,
+		Document: limen.Document{Issuer: "UTO", Pseudonym: p}, Decision: limen.Decision{Outcome: limen.Admit}}
+	if _, err := s.history.Append(s.t.Context(), r, limen.Subject{}); err != nil {
+		s.t.Fatal(err)
+	}
+	batch, err := s.outbox.Next(s.t.Context(), 100)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	batch.Mappings = []wire.Mapping{{Pseudonym: p[:], Key: t.Key[:], Hash: t.Hash[:]}}
+	if batch.Mapped, err = s.journal.Word(wire.MappedHead, wire.Spoken(batch.Mappings)); err != nil {
+		s.t.Fatal(err)
+	}
+	if a := s.send(s.name, batch); a.Refusal != "" {
+		s.t.Fatalf("refused: %s: %s", a.Refusal, a.Detail)
+	}
+}
+
+// A device knows other devices' pseudonyms from the index. What it says leads
+// to one joins its own entries alone.
+func TestNoDeviceJoinsAnothersEntries(t *testing.T) { onBoth(t, testNoDeviceJoinsAnothersEntries) }
+
+func testNoDeviceJoinsAnothersEntries(t *testing.T, at place) {
+	b := newBare(t, at)
+	one, two, hostile := b.seer("gate-11", 11), b.seer("gate-12", 12), b.seer("gate-13", 13)
+	p := one.see("L898902C3", "one document")
+	other := two.see("OTHER", "another document")
+	one.deliver()
+	two.deliver()
+	hostile.claim(p, fleetKey{}.Traces("UTO", "OTHER")[0])
+	for asked, want := range map[limen.Pseudonym]string{p: "gate-13 gate-11", other: "gate-13 gate-12"} {
+		checks, err := b.records.History(t.Context(), fmt.Sprintf("%x", asked[:]))
+		var from []string
+		for _, c := range checks {
+			from = append(from, c.Device)
+		}
+		if got := strings.Join(from, " "); err != nil || got != want {
+			t.Errorf("got checks of %s, %v; want %s: each device's document and what gate-13 claims", got, err, want)
+		}
+	}
+}
+
+// Records out of a delta's bounds, or many as big as may be, of one device do
+// not keep the index from the others.
+func TestNoDeviceKeepsTheIndexFromOthers(t *testing.T) {
+	b := newBare(t, inSQLite)
+	keyFile := filepath.Join(t.TempDir(), "receipt.key")
+	if _, _, err := receiptKey(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	one, hostile := b.seer("gate-11", 11), b.seer("gate-13", 13)
+	p := hostile.see("L898902C3", strings.Repeat("x", 201))
+	hostile.deliver()
+	noise := func() string {
+		b := make([]byte, 150)
+		rand.Read(b)
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	const many = 1800
+	now := limen.MomentOf(time.Now())
+	into := rows{into: "entries (device, number, leaf, salt, body, received, document)", columns: 7}
+	for n := range many {
+		body, err := limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: noise(), Site: noise(), Started: now, Ended: now,
+			Document: limen.Document{Pseudonym: p}, Decision: limen.Decision{Outcome: limen.Outcome(noise())}, Chip: limen.ChipFacts{Proof: noise()}}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		into.add(hostile.name, 1+n, make([]byte, 32), make([]byte, 32), body, 1, p[:])
+	}
+	tx, err := b.records.write.Begin()
+	if err == nil {
+		err = into.insert(t.Context(), tx)
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.see("OTHER", "the last")
+	one.deliver()
+	found, last := 0, ""
+	for from, more := uint64(0), true; more; {
+		_, d, err := b.records.SealedIndex(t.Context(), keyFile, "gate-12", from, time.Time{}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if more = d.More; more && d.To <= from {
+			t.Fatalf("a delta from %d goes to %d and no further", from, d.To)
+		}
+		for _, s := range d.Sightings {
+			found, last = found+1, s.Record
+		}
+		from = d.To
+	}
+	if found != many+1 || last != "the last" {
+		t.Errorf("got %d sightings, the last %q; want those that can be told, %d", found, last, many+1)
+	}
+}
+
+// A correction that was sent ahead stands beside the check that it overtook.
+func TestCorrectionAheadOfItsCheck(t *testing.T) {
+	b := newBare(t, inSQLite)
+	s := b.seer("gate-11", 11)
+	p := s.see("L898902C3", "checked")
+	if _, err := s.history.Correct(t.Context(), 0, "it was the afternoon", history.Asker{Who: "4711", Why: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	d := &bare{device: &device{t: t, name: s.name}, records: b.records, signer: b.signer, trust: b.trust}
+	if a := d.send(s.name, d.aheadBatch(s.journal, 1, 2)); a.Ahead != 2 {
+		t.Fatalf("sent ahead: got %+v", a)
+	}
+	if a := d.send(s.name, d.batch(s.journal, 0, 1)); a.Refusal != "" {
+		t.Fatalf("in its place: got %+v", a)
+	}
+	checks, err := b.records.History(t.Context(), fmt.Sprintf("%x", p[:]))
+	if err != nil || len(checks) != 2 {
+		t.Fatalf("got %d checks, %v; want the check and its correction", len(checks), err)
+	}
+	for _, c := range checks {
+		if c.Index == 0 && (len(c.Corrections) != 1 || c.Corrections[0] != "it was the afternoon") {
+			t.Errorf("got %q beside the check, want what was sent ahead", c.Corrections)
+		}
+	}
+}
+
+// What was sent ahead is found by what its body names, or the verifier says so.
+func TestVerifyFindsAheadUnderAnotherDocument(t *testing.T) {
+	b := newBare(t, inSQLite)
+	b.append(10)
+	if a := b.send(b.name, b.aheadBatch(b.journal, 5, 10)); a.Ahead != 10 {
+		t.Fatalf("sent ahead: got %+v", a)
+	}
+	b.tamper("UPDATE ahead SET document = zeroblob(32) WHERE number = 7")
+	v, err := b.records.Verify(t.Context())
+	if err != nil || v[0].Fault == nil || v[0].Fault.Index != 7 || v[0].Fault.Part != "index" {
+		t.Errorf("got %+v, %v; want entry 7 found by another document", v, err)
+	}
+}
