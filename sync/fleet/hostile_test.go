@@ -158,3 +158,39 @@ func TestVerifyFindsAheadUnderAnotherDocument(t *testing.T) {
 		t.Errorf("got %+v, %v; want entry 7 found by another document", v, err)
 	}
 }
+
+// While somebody reads what was, the centre gives no word that it is gone; it
+// does when the tombstones come again.
+func TestNothingIsForgottenWhileItIsRead(t *testing.T) {
+	b := newBare(t, inSQLite)
+	s := b.seer("gate-11", 11)
+	s.see("L898902C3", "to be erased")
+	s.deliver()
+	reading, err := b.records.read.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reading.QueryRow("SELECT count(*) FROM entries").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	gone := func() int {
+		names, _, err := s.history.Gone(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	s.forget("L898902C3")
+	if gone() != 1 {
+		t.Error("the centre said it has forgotten, and its files still hold what a reader reads")
+	}
+	if err := reading.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	s.see("OTHER", "another")
+	s.deliver()
+	if gone() != 0 {
+		t.Error("nobody reads any more, and the centre gave no word")
+	}
+}
