@@ -122,6 +122,17 @@ func testDevicesLearnOfEachOther(t *testing.T, at place) {
 	if _, err := two.history.Learn(t.Context(), all); err == nil {
 		t.Error("an older whole index took the place of a newer one")
 	}
+	one.see("L898902C3", "seen and erased")
+	one.deliver()
+	upTo, err := two.history.Region()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, _ := index(upTo.To, now)
+	one.forget("L898902C3")
+	if _, err := two.history.Learn(t.Context(), old); err == nil {
+		t.Error("an older delta that follows brought back what was erased")
+	}
 	if a := b.send(one.name, first); a.Refusal != "" {
 		t.Errorf("an old batch: %s %s", a.Refusal, a.Detail)
 	}

@@ -74,7 +74,7 @@ func (h *History) Learn(ctx context.Context, signed []byte) (Region, error) {
 		return have, fmt.Errorf("the delta is for device %s, not for %s", d.Device, h.opts.Device)
 	case d.From != 0 && d.From != have.To:
 		return have, fmt.Errorf("the delta begins after %d, and this device has what arrived up to %d: %w; ask for what follows that, or for all", d.From, have.To, ErrGap)
-	case d.From == 0 && time.UnixMilli(d.AsOf).Before(have.AsOf):
+	case time.UnixMilli(d.AsOf).Before(have.AsOf): // it would bring back what others erased meanwhile
 		return have, fmt.Errorf("the index of %s is older than the one of %s that is here", time.UnixMilli(d.AsOf).UTC().Format(time.RFC3339), have.AsOf.Format(time.RFC3339))
 	}
 	if d.From == 0 {
@@ -140,8 +140,8 @@ func (h *History) elsewhere(about []limen.Trace, since time.Time) (out []sight, 
 				return nil, err
 			}
 			var s wire.Sighting
-			if err := cbor.Unmarshal(pair.Value, &s); err != nil {
-				return nil, fmt.Errorf("a sighting of the index: %w", err)
+			if err := errors.Join(cbor.Unmarshal(pair.Value, &s), s.Check()); err != nil {
+				return nil, fmt.Errorf("a sighting of the index: the store is damaged: %w", err)
 			}
 			id := fmt.Sprint(s.Device, " ", s.Number)
 			if seen[id] || s.Device == h.opts.Device {
