@@ -303,6 +303,13 @@ func PrepareReceiptKey(dir string) (string, error) {
 	return public, err
 }
 
+// ReceiptKeyIn is the key devices verify receipts with, of the file with the key
+// that signs them.
+func ReceiptKeyIn(path string) (string, error) {
+	_, public, err := readReceiptKey(path)
+	return public, err
+}
+
 func receiptKeyPath(dir string) string { return filepath.Join(dir, "receipt.key") }
 
 // receiptKey reads the key that signs receipts, or makes one.
