@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -192,5 +194,61 @@ func TestNothingIsForgottenWhileItIsRead(t *testing.T) {
 	s.deliver()
 	if gone() != 0 {
 		t.Error("nobody reads any more, and the centre gave no word")
+	}
+}
+
+// A centre that was restored from a backup holds what was erased since then:
+// the device erases it again.
+func TestARestoredCentreForgetsAgain(t *testing.T) {
+	b := newBare(t, inSQLite)
+	s := b.seer("gate-11", 11)
+	p := s.see("L898902C3", "to be erased")
+	s.deliver()
+	file, err := os.Create(filepath.Join(t.TempDir(), "backup"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := b.records.Backup(t.Context(), file, day); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	s.forget("L898902C3")
+	restored, err := CreateRecords(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer restored.Close()
+	if _, err := restored.Restore(t.Context(), file, false); err != nil {
+		t.Fatal(err)
+	}
+	held := func() int {
+		checks, err := restored.History(t.Context(), fmt.Sprintf("%x", p[:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(checks)
+	}
+	if held() != 1 {
+		t.Fatalf("the backup holds %d checks, want the one erased later", held())
+	}
+	before := b.records
+	b.records = restored
+	defer func() { b.records = before }()
+	s.see("OTHER", "after the restore")
+	batch, err := s.outbox.Next(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := s.send(s.name, batch)
+	if a.Refusal != wire.RefusedGap {
+		t.Fatalf("got %q, want a gap", a.Refusal)
+	}
+	s.outbox.Rewind(t.Context(), a.Have)
+	s.deliver()
+	if names, _, err := s.history.Gone(10); err != nil || len(names) != 0 || held() != 0 {
+		t.Errorf("the centre holds %d checks of the erased document, and %d are to be told, %v; want none", held(), len(names), err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"limen"
 	"limen/sync/journal"
@@ -55,6 +56,24 @@ func (h *History) Gone(limit int) (names [][]byte, entries []uint64, err error) 
 		names, entries = append(names, pair.Name), append(entries, i)
 	}
 	return names, entries, nil
+}
+
+// Retell implements outbox.Beside.
+func (h *History) Retell(ctx context.Context, before uint64) error {
+	erased, err := h.journal.Tombstones(before)
+	if err != nil {
+		return err
+	}
+	listed := map[uint64]bool{}
+	for pair, err := range h.journal.BesideUnder(nameGone) {
+		if err != nil {
+			return err
+		}
+		if len(pair.Value) == 8 {
+			listed[binary.BigEndian.Uint64(pair.Value)] = true
+		}
+	}
+	return h.tellCentre(ctx, slices.DeleteFunc(erased, func(i uint64) bool { return listed[i] }))
 }
 
 // Told implements outbox.Beside. The list tells which leaves went together; once
