@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -250,9 +251,11 @@ func (v *Vault) Revoke() error {
 
 // sweep destroys what the power left of key files that were being written.
 func sweep(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, newName))
-	for _, path := range left {
-		err = errors.Join(err, shred(path))
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		if f.Type().IsRegular() && strings.HasPrefix(f.Name(), newName) {
+			err = errors.Join(err, shred(filepath.Join(dir, f.Name())))
+		}
 	}
 	return err
 }
