@@ -36,6 +36,8 @@ var onlyIn = map[string][]string{
 	"github.com/eclipse/paho.mqtt.": {"limen/sync/uplink", "limen/sync/fleet"},
 	"github.com/jackc/pgx":          {"limen/sync/fleet"},
 	"modernc.org/sqlite":            {"limen/sync/fleet"},
+	"github.com/coreos/go-oidc":     {"limen/sync/desk"},
+	"golang.org/x/oauth2":           {"limen/sync/desk"},
 }
 
 // neverLinked are programs and what must not end up in them.

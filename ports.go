@@ -4,6 +4,7 @@ import (
 	"context"
 	"image"
 	"log/slog"
+	"strings"
 	"time"
 
 	"limen/mrtd/apdu"
@@ -103,6 +104,21 @@ type LookupQuery struct {
 	Issuer       string // "UTO"
 	Number       string
 	Nationality  string
+	Person       string // the holder as Person writes them; "" where the MRZ does not say
+}
+
+// Person is a holder as lists of persons have them: nationality, date of birth
+// as YYMMDD, and names, letters alone. Two spellings are two persons.
+func Person(nationality, birth, primary, secondary string) string {
+	letters := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r >= 'A' && r <= 'Z' {
+				return r
+			}
+			return -1
+		}, strings.ToUpper(s))
+	}
+	return nationality + "<" + birth + "<" + letters(primary) + "<" + letters(secondary)
 }
 
 // LogValue redacts.

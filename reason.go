@@ -89,6 +89,7 @@ const (
 	ReportedLost      ReasonCode = "document_reported_lost"
 	LookupUnavailable ReasonCode = "lookup_unavailable"
 	LookupStale       ReasonCode = "lookup_stale"
+	LookupDated       ReasonCode = "lookup_dated" // a note: a database's own data are as old as the subject says
 	SeenBefore        ReasonCode = "seen_before"
 	HistoryAway       ReasonCode = "history_unavailable"
 	HistoryNotKept    ReasonCode = "history_not_kept"  // the site keeps none of such documents

@@ -18,6 +18,7 @@ const (
 	KindOfficer    RecordKind = "officer_decision" // what an officer decided about an inspection
 	KindCorrection RecordKind = "correction"       // what an earlier record says wrongly
 	KindQuestion   RecordKind = "question"         // who asked about a person, took data out or had it erased
+	KindNotice     RecordKind = "notice"           // what the centre sent the device, and what became of it
 )
 
 // Record is one entry of the history. It names no person and holds no number,
@@ -47,6 +48,7 @@ type Record struct {
 
 	Correction *Correction `json:"correction,omitempty" cbor:"18,keyasint,omitempty"`
 	Question   *Question   `json:"question,omitempty" cbor:"19,keyasint,omitempty"`
+	Notice     *Notice     `json:"notice,omitempty" cbor:"20,keyasint,omitempty"`
 }
 
 // RecordVersion is the version this code writes. It reads version 1 too, which

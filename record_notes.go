@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -27,6 +28,14 @@ type Question struct {
 	What  string `json:"what" cbor:"2,keyasint"` // "find", "export", "erase", "correct"
 	Why   string `json:"why" cbor:"3,keyasint"`
 	Found int    `json:"found" cbor:"4,keyasint"` // entries shown, taken out or erased
+}
+
+// Notice is what the centre sent a device, and what became of it: nothing of it
+// is about a person.
+type Notice struct {
+	What    string `json:"what" cbor:"1,keyasint"`                        // "set_taken", "set_refused", "command_done", "command_refused"
+	Subject string `json:"subject,omitempty" cbor:"2,keyasint,omitempty"` // set or command, and its number
+	Says    string `json:"says,omitempty" cbor:"3,keyasint,omitempty"`    // the result, or why it was refused
 }
 
 // maxSaid bounds what a person wrote.
@@ -102,4 +111,16 @@ func NewQuestion(q Question, site, device, id string, now time.Time) (Record, er
 		Version: RecordVersion, Kind: KindQuestion, ID: id, Site: site, Device: device,
 		Started: MomentOf(now), Ended: MomentOf(now), Question: &q,
 	}, nil
+}
+
+// NewNotice makes the record of a notice. What is too long of it is cut: it is
+// to be recorded whatever a stranger put into it.
+func NewNotice(n Notice, site, device, id string, now time.Time) Record {
+	for _, s := range []*string{&n.What, &n.Subject, &n.Says} {
+		*s = strings.ToValidUTF8((*s)[:min(len(*s), maxSaid)], "")
+	}
+	return Record{
+		Version: RecordVersion, Kind: KindNotice, ID: id, Site: site, Device: device,
+		Started: MomentOf(now), Ended: MomentOf(now), Notice: &n,
+	}
 }

@@ -2,7 +2,9 @@ package limen
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"limen/mrtd/mrz"
 )
@@ -33,7 +35,7 @@ func (in *Inspection) askLookup(ctx context.Context, policy LookupPolicy, p prin
 	}
 	limit, stop := context.WithTimeout(ctx, policy.TimeLimit)
 	defer stop()
-	answer, err := in.Lookups[i].Ask(limit, LookupQuery{p.mrz.DocumentCode, mrz.Alpha3(p.mrz.Issuer), p.mrz.Number, mrz.Alpha3(p.mrz.Nationality)})
+	answer, err := in.Lookups[i].Ask(limit, LookupQuery{p.mrz.DocumentCode, mrz.Alpha3(p.mrz.Issuer), p.mrz.Number, mrz.Alpha3(p.mrz.Nationality), person(p.mrz)})
 	switch {
 	case err != nil:
 		return unanswered(LookupUnavailable)
@@ -44,5 +46,30 @@ func (in *Inspection) askLookup(ctx context.Context, policy LookupPolicy, p prin
 	case policy.MaxAge > 0 && in.Now().Sub(answer.AsOf) > policy.MaxAge:
 		return unanswered(LookupStale)
 	}
+	if age := in.Now().Sub(answer.AsOf); age >= time.Hour && !answer.AsOf.IsZero() {
+		return pass(CheckLookup, because(LookupDated, policy.Name+", "+inWords(age))).of(policy.Name)
+	}
 	return pass(CheckLookup).of(policy.Name)
+}
+
+// person is the holder as lists of persons have them.
+func person(m mrz.MRZ) string {
+	if m.Birth.Year == 0 && m.Birth.Month == 0 && m.Birth.Day == 0 || m.Primary+m.Secondary == "" {
+		return ""
+	}
+	birth := []byte("<<<<<<")
+	for i, n := range []int{m.Birth.Year, m.Birth.Month, m.Birth.Day} {
+		if n > 0 {
+			copy(birth[2*i:], fmt.Sprintf("%02d", n%100))
+		}
+	}
+	return Person(mrz.Alpha3(m.Nationality), string(birth), m.Primary, m.Secondary)
+}
+
+// inWords is an age of an hour or more: "3 h", "2 d".
+func inWords(age time.Duration) string {
+	if age < 48*time.Hour {
+		return fmt.Sprintf("%d h", age/time.Hour)
+	}
+	return fmt.Sprintf("%d d", age/(24*time.Hour))
 }

@@ -36,6 +36,11 @@ type Parts struct {
 	Log        *slog.Logger     // nothing a document said goes there
 	// Finished, when set, is told of every inspection's end.
 	Finished func(limen.Finished)
+	// Changed, when set, is called when a device's state has changed; it must not block.
+	Changed func()
+	// GateChanged, when set, is told of every change of the gate; it must
+	// neither block nor ask the gate back.
+	GateChanged func(GateStatus)
 }
 
 // Appliance is one gate or handheld. Make it with New, then Run it.
@@ -49,6 +54,7 @@ type Appliance struct {
 	camera    *capture.Hub
 	faces     *faceCamera
 	closeFace func()
+	gate      *Gate // nil where no doors are configured
 
 	mu       sync.Mutex
 	can      string
@@ -67,13 +73,22 @@ func New(cfg Config, parts Parts) *Appliance {
 	a := &Appliance{cfg: cfg, parts: parts, documents: make(chan limen.Presented, 1), closeFace: func() {}}
 	a.states = newBoard(parts.Now, func(s State) {
 		parts.Log.Info("device", "name", s.Name, "health", string(s.Health), "detail", s.Detail)
+		if parts.Changed != nil {
+			parts.Changed()
+		}
 	})
 	if cfg.ChipReader.Kind != "none" {
 		a.chips = newChipReader(a.states, a.parts.Log)
 	}
+	if cfg.Gate.drives() {
+		a.gate = newGate(cfg.Gate, a.states, a.parts.Log, a.parts.GateChanged)
+	}
 	a.openFace()
 	return a
 }
+
+// Gate is the gate this appliance drives; nil where no doors are configured.
+func (a *Appliance) Gate() *Gate { return a.gate }
 
 // States is how every device is.
 func (a *Appliance) States() []State { return a.states.list() }
@@ -170,13 +185,19 @@ func (a *Appliance) Run(ctx context.Context) error {
 	} else {
 		a.states.set(nameCamera, Absent, "not configured: set camera.source")
 	}
+	if a.gate != nil {
+		own(nameGate, a.gate.runDoors)
+	}
 	for {
 		select {
 		case p := <-a.documents:
 			if can := a.takeCAN(); p.CAN == "" {
 				p.CAN = can
 			}
-			f := a.newInspection().Run(ctx, p)
+			f, done := a.inspect(ctx, p)
+			if !done {
+				continue
+			}
 			if f.Err != nil {
 				a.parts.Log.Error("record not stored", "inspection", f.Record.ID, "error", f.Err)
 			}
@@ -193,7 +214,32 @@ func (a *Appliance) Run(ctx context.Context) error {
 	}
 }
 
+// ErrFMR means that a policy asks for another false match rate than the face
+// models were opened for.
+var ErrFMR = errors.New("the policy's face.fmr is another than the appliance was started with: name the policy in limen.yaml and restart")
+
+// SetPolicy makes inspections that begin from now on follow another policy.
+func (a *Appliance) SetPolicy(p limen.Policy) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p.Face.FMR != a.parts.Policy.Face.FMR {
+		return ErrFMR
+	}
+	p.AcceptDemoModels = a.parts.Policy.AcceptDemoModels // the site says so, never a policy
+	a.parts.Policy = p
+	return nil
+}
+
+// SetTrust makes inspections that begin from now on use another trust store.
+func (a *Appliance) SetTrust(s *trust.Store) {
+	a.mu.Lock()
+	a.parts.Trust = s
+	a.mu.Unlock()
+}
+
 func (a *Appliance) newInspection() *limen.Inspection {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	in := &limen.Inspection{
 		ID: newID(), Site: a.cfg.Site, Device: a.cfg.Device, Software: a.parts.Software, Policy: a.parts.Policy,
 		Scope: a.cfg.History.scope(), Places: a.cfg.places(),

@@ -43,7 +43,9 @@ type Config struct {
 	Metrics         string           `yaml:"metrics"`
 	TPM             TPMConfig        `yaml:"tpm"`
 	Uplink          UplinkConfig     `yaml:"uplink"`
+	Gate            GateConfig       `yaml:"gate"`
 	Witness         WitnessConfig    `yaml:"witness"`
+	Sets            string           `yaml:"sets"`
 }
 
 // MRZReaderConfig is the serial MRZ reader.
@@ -76,13 +78,14 @@ type ModelsConfig struct {
 	Spoof      []string `yaml:"spoof" json:"spoof"` // judge together; where one is missing, none does
 }
 
-// LookupConfig is one database: an HTTPS service or a file.
+// LookupConfig is one database: an HTTPS service, a file, or a set of the centre's.
 type LookupConfig struct {
 	Name      string `yaml:"name"`
 	URL       string `yaml:"url"`
 	CA        string `yaml:"ca"`
 	TokenFile string `yaml:"token_file"`
 	File      string `yaml:"file"`
+	Set       string `yaml:"set"`
 }
 
 // ConsoleConfig is the officer's page.
@@ -99,6 +102,8 @@ type UplinkConfig struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	ReceiptKey  string `yaml:"receipt_key"`
+
+	OperationsKey string `yaml:"operations_key"`
 }
 
 // TPMConfig is the TPM 2.0 that seals the device's keys when they are made.
@@ -116,8 +121,9 @@ func Defaults() Config {
 		Camera:     CameraConfig{Width: 1280, Height: 720, FPS: 25},
 		Models:     ModelsConfig{Detector: "yunet-2023mar", Recogniser: "frr0095", Spoof: []string{"minifasnet-v2-2.7", "minifasnet-v1se-4.0"}},
 		Trust:      "/var/lib/limen/trust", Store: "/var/lib/limen/store", Keys: "/var/lib/limen/keys",
-		Socket:  "/run/limen/limen.sock",
+		Sets: "/var/lib/limen/sets", Socket: "/run/limen/limen.sock",
 		Console: ConsoleConfig{Listen: "127.0.0.1:8420", ForgetAfter: 2 * time.Minute},
+		Gate:    defaultGate,
 	}
 }
 
@@ -131,12 +137,17 @@ func LoadConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("cannot read configuration: %w", err)
 	}
+	return ParseConfig(path, b)
+}
+
+// ParseConfig reads a configuration as LoadConfig does; name stands in errors.
+func ParseConfig(name string, b []byte) (Config, error) {
 	c := Defaults()
-	if err := decodeStrict(path, b, &c); err != nil {
+	if err := decodeStrict(name, b, &c); err != nil {
 		return Config{}, err
 	}
 	if err := c.Validate(); err != nil {
-		return Config{}, locate(path, b, err)
+		return Config{}, locate(name, b, err)
 	}
 	return c, nil
 }
@@ -155,6 +166,11 @@ func LoadPolicy(name string) (limen.Policy, error) {
 		}
 		return limen.Policy{}, fmt.Errorf("there is no policy %q: name a file, or one of %s", name, strings.Join(names, ", "))
 	}
+	return ParsePolicy(name, b)
+}
+
+// ParsePolicy reads a policy's text; name stands in errors.
+func ParsePolicy(name string, b []byte) (limen.Policy, error) {
 	var p limen.Policy
 	if err := decodeStrict(name, b, &p); err != nil {
 		return limen.Policy{}, err
@@ -238,8 +254,17 @@ func (c Config) Validate() error {
 		return &keyError{"camera.width", fmt.Sprintf("%dx%d is not a picture between 160x120 and 7680x4320", c.Camera.Width, c.Camera.Height)}
 	}
 	for i, l := range c.Lookups {
-		if l.Name == "" || (l.URL == "") == (l.File == "") {
-			return &keyError{fmt.Sprintf("lookups[%d].name", i), "a lookup has a name and either a url or a file"}
+		ends := 0
+		for _, end := range []string{l.URL, l.File, l.Set} {
+			if end != "" {
+				ends++
+			}
+		}
+		if l.Name == "" || ends != 1 {
+			return &keyError{fmt.Sprintf("lookups[%d].name", i), "a lookup has a name and either a url, a file or a set"}
+		}
+		if l.Set != "" && (c.Uplink.Broker == "" || c.Uplink.OperationsKey == "") {
+			return &keyError{fmt.Sprintf("lookups[%d].set", i), "comes from the centre: set uplink.broker and uplink.operations_key"}
 		}
 		if l.URL != "" && !strings.HasPrefix(l.URL, "https://") {
 			return &keyError{fmt.Sprintf("lookups[%d].url", i), "must begin with https://"}
@@ -248,6 +273,9 @@ func (c Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Console.Listen)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return &keyError{"console.listen", fmt.Sprintf("%q is not a loopback address with a port, such as 127.0.0.1:8420", c.Console.Listen)}
+	}
+	if err := c.Gate.validate(one); err != nil {
+		return err
 	}
 	if err := limen.CheckAsk(c.Console.Ask); err != nil {
 		return &keyError{"console.ask", err.Error()}

@@ -71,6 +71,11 @@ func TestConfigErrorsNameLineColumnAndFix(t *testing.T) {
 		{"scope of nothing", head + "history:\n  scope:\n    - {documents: [P]}\n", `:5:7: history.scope[0]: needs documents and issuers`},
 		{"site off the earth", head + "sites:\n  - {name: a, latitude: 91, longitude: 0}\n", `:4:25: sites[0].latitude: 91 is not`},
 		{"site twice", head + "sites:\n  - {name: a, latitude: 1, longitude: 0}\n  - {name: a, latitude: 1, longitude: 0}\n", `:5:12: sites[1].name: "a" is there twice`},
+		{"relay board without port", head + "gate:\n  doors: modbus\n", `:4:10: gate.doors: is modbus, so gate.port must name the relay board's serial port`},
+		{"doors of an unknown kind", head + "gate:\n  doors: relay\n", `:4:10: gate.doors: "relay" is not one of modbus, gpio, none`},
+		{"lines that overlap", head + "gate:\n  doors: gpio\n  chip: /dev/gpiochip0\n  first_output: 8\n", `:6:17: gate.first_output: 8: 6 outputs would overlap the 15 inputs from 0 on`},
+		{"no time to leave", head + "gate:\n  limits:\n    leaving: 0s\n", `:5:14: gate.limits.leaving: 0s is not a time of more than zero`},
+		{"misspelled limit", head + "gate:\n  limits:\n    leavin: 1s\n", `:5:5: there is no key "leavin"; did you mean "leaving"?`},
 		{"no site", "device: g\n", `site: "" must be`},
 		{"no YAML", "site: [", `limen.yaml:1:`},
 	} {

@@ -22,6 +22,11 @@ var enums = map[string][]string{
 	"protocol": {"elyctis", "3m-rte", "lines"},
 	"frame":    {"8N1", "7E1"},
 	"kind":     {"pn532", "pcsc", "none"},
+
+	"doors":       {"modbus", "gpio", "none"},
+	"parity":      {"none", "even", "odd"},
+	"entry_fails": {"secure", "safe"},
+	"exit_fails":  {"secure", "safe"},
 }
 
 func schemaOf(t reflect.Type, defaults reflect.Value) map[string]any {

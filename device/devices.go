@@ -19,7 +19,7 @@ func (a *Appliance) Devices() []console.DeviceState {
 
 // kinds and nextActions are by the names on the board.
 var kinds = map[string]string{
-	nameMRZReader: "mrz_reader", nameChipReader: "chip_reader", nameCamera: "camera", nameModels: "models", NameUplink: "uplink",
+	nameMRZReader: "mrz_reader", nameChipReader: "chip_reader", nameCamera: "camera", nameModels: "models", NameUplink: "uplink", nameGate: "door",
 }
 
 var nextActions = map[string]string{
@@ -27,6 +27,7 @@ var nextActions = map[string]string{
 	nameChipReader: "Check the chip reader's cable. It is used again as soon as it is back.",
 	nameCamera:     "Check the camera's cable and power. It is used again as soon as it is back.",
 	nameModels:     "Call the technician: the face models must be installed. Until then compare faces yourself.",
+	nameGate:       "See to the gate: free the doors and the space between them, then reset it. If a wire or door is named, call the technician.",
 	NameUplink:     "Nothing is lost: checks are kept here until the center can be reached.",
 }
 

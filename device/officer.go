@@ -28,7 +28,8 @@ func (a *Appliance) remember(f limen.Finished) {
 const decideLimit = 10 * time.Second
 
 // Decide implements console.Officer: it records an officer's word about an
-// inspection of this appliance, signed, as a record that points to it. A page
+// inspection of this appliance, signed, as a record that points to it. At a
+// gate an admission opens the exit for its traveler. A page
 // that is closed meanwhile does not cut it short: the word might be stored all
 // the same, and the officer asked again for another.
 func (a *Appliance) Decide(ctx context.Context, inspection string, outcome limen.Outcome, officer, grounds string) error {
@@ -47,6 +48,9 @@ func (a *Appliance) Decide(ctx context.Context, inspection string, outcome limen
 	defer stop()
 	if _, err := a.parts.History.Append(ctx, r, limen.Subject{}); err != nil {
 		return fmt.Errorf("the decision was not recorded, so it does not count: %w", err)
+	}
+	if a.gate != nil && outcome == limen.Admit {
+		a.gate.letOut(inspection, officer)
 	}
 	return nil
 }

@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
+	"net"
 	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 
 	"limen/cmd/internal/cli"
+	"limen/sync/desk"
 	"limen/sync/fleet"
+	"limen/sync/wire"
 )
 
 // where says where the centre's things are: every command has these options.
@@ -25,18 +29,38 @@ type where struct {
 
 // settings are the configuration file.
 type settings struct {
-	Role        string          `yaml:"role"`
-	Dir         string          `yaml:"dir"`
-	Database    string          `yaml:"database"`
-	ReceiptKey  string          `yaml:"receipt_key"`
-	MQTT        string          `yaml:"mqtt"`
-	HTTP        string          `yaml:"http"`
-	CA          string          `yaml:"ca"`
-	Certificate string          `yaml:"certificate"`
-	Key         string          `yaml:"key"`
-	Hosts       []string        `yaml:"hosts"`
-	Queue       queueSettings   `yaml:"queue"`
-	Cluster     clusterSettings `yaml:"cluster"`
+	Role        string              `yaml:"role"`
+	Dir         string              `yaml:"dir"`
+	Database    string              `yaml:"database"`
+	ReceiptKey  string              `yaml:"receipt_key"`
+	MQTT        string              `yaml:"mqtt"`
+	HTTP        string              `yaml:"http"`
+	Pages       pageSettings        `yaml:"pages"`
+	Metrics     string              `yaml:"metrics"`
+	CA          string              `yaml:"ca"`
+	Certificate string              `yaml:"certificate"`
+	Key         string              `yaml:"key"`
+	Hosts       []string            `yaml:"hosts"`
+	Queue       queueSettings       `yaml:"queue"`
+	Cluster     clusterSettings     `yaml:"cluster"`
+	Regions     map[string][]string `yaml:"regions"`
+}
+
+type pageSettings struct {
+	PublicURL   string       `yaml:"public_url"`
+	Certificate string       `yaml:"certificate"`
+	Key         string       `yaml:"key"`
+	OIDC        oidcSettings `yaml:"oidc"`
+}
+
+type oidcSettings struct {
+	Issuer     string              `yaml:"issuer"`
+	ClientID   string              `yaml:"client_id"`
+	SecretFile string              `yaml:"secret_file"`
+	Scopes     []string            `yaml:"scopes"`
+	NameClaim  string              `yaml:"name_claim"`
+	RolesClaim string              `yaml:"roles_claim"`
+	Roles      map[string][]string `yaml:"roles"`
 }
 
 type queueSettings struct {
@@ -61,6 +85,7 @@ func defaults() settings {
 	return settings{
 		Dir: "/var/lib/limen-fleet", MQTT: "0.0.0.0:8883", HTTP: "127.0.0.1:8480",
 		Queue:   queueSettings{Replicas: 3},
+		Regions: map[string][]string{},
 		Cluster: clusterSettings{Clients: "0.0.0.0:4222", Listen: "0.0.0.0:6222", Nodes: 3},
 	}
 }
@@ -119,6 +144,16 @@ func (s *settings) check(path string) error {
 	default:
 		return wrong("role", "%q is none of broker, ingest, api; leave it out for one process", s.Role)
 	}
+	for region, sites := range s.Regions {
+		if err := wire.CheckIdentifier(region); err != nil {
+			return wrong("regions", "a region is named as a device is: %v", err)
+		}
+		for _, site := range sites {
+			if err := wire.CheckIdentifier(site); err != nil {
+				return wrong("regions."+region, "a site is named as a device is: %v", err)
+			}
+		}
+	}
 	switch {
 	case s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") && !strings.HasPrefix(s.Database, "postgresql://"):
 		return wrong("database", "it must begin with postgres://, such as postgres://limen@db.example/fleet")
@@ -134,10 +169,48 @@ func (s *settings) check(path string) error {
 		return wrong("cluster.name", "each node needs a name of its own")
 	case s.Role == string(fleet.RoleBroker) && s.CA == "":
 		return wrong("ca", "a node needs ca, certificate and key: `limen-fleet certify node` makes them")
+	case (s.Pages.Certificate == "") != (s.Pages.Key == ""):
+		return wrong("pages.certificate", "certificate and key belong together")
+	case s.exposed():
+		return wrong("http", "%s is open to the network, and passwords go over it: give pages.certificate and pages.key, or keep it on loopback behind a proxy and name that in pages.public_url", s.HTTP)
+	case s.Pages.OIDC.Issuer != "" && s.Pages.PublicURL == "":
+		return wrong("pages.public_url", "the identity provider sends browsers back to it: name it, such as https://fleet.example")
 	case (s.CA == "") != (s.Certificate == "") || (s.CA == "") != (s.Key == ""):
 		return wrong("ca", "ca, certificate and key belong together: give all three, or none to use the centre's own authority")
 	}
 	return nil
+}
+
+// exposed tells whether pages without TLS of their own, and without a proxy
+// that has it, listen elsewhere than on loopback.
+func (s *settings) exposed() bool {
+	if s.HTTP == "" || s.Pages.Certificate != "" || strings.HasPrefix(s.Pages.PublicURL, "https://") || s.Role == string(fleet.RoleIngest) || s.Role == string(fleet.RoleBroker) {
+		return false
+	}
+	host, _, err := net.SplitHostPort(s.HTTP)
+	ip := net.ParseIP(host)
+	return err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// pages are what people see.
+func (s settings) pages(log *slog.Logger) (desk.Options, error) {
+	o := desk.Options{PublicURL: s.Pages.PublicURL, Log: log}
+	p := s.Pages.OIDC
+	if p.Issuer == "" {
+		return o, nil
+	}
+	o.OIDC = &desk.OIDC{Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, NameClaim: p.NameClaim, RolesClaim: p.RolesClaim, Roles: map[fleet.UserRole][]string{}}
+	for role, words := range p.Roles {
+		o.OIDC.Roles[fleet.UserRole(role)] = words
+	}
+	if p.SecretFile != "" {
+		b, err := os.ReadFile(p.SecretFile)
+		if err != nil {
+			return o, fmt.Errorf("cannot read the identity provider's secret: %w", err)
+		}
+		o.OIDC.ClientSecret = strings.TrimSpace(string(b))
+	}
+	return o, nil
 }
 
 // config is what the centre is opened with.
@@ -145,7 +218,13 @@ func (s settings) config() fleet.Config {
 	c := fleet.Config{
 		Role: fleet.Role(s.Role), Dir: s.Dir, Database: s.Database, ReceiptKey: s.ReceiptKey, MQTT: s.MQTT, HTTP: s.HTTP,
 		CA: s.CA, Certificate: s.Certificate, Key: s.Key,
-		Queue: fleet.Queue(s.Queue),
+		Queue: fleet.Queue(s.Queue), Metrics: s.Metrics, HTTPCertificate: s.Pages.Certificate, HTTPKey: s.Pages.Key,
+		Regions: map[string]string{},
+	}
+	for region, sites := range s.Regions {
+		for _, site := range sites {
+			c.Regions[site] = region
+		}
 	}
 	if c.Role == fleet.RoleBroker {
 		cluster := fleet.Cluster(s.Cluster)

@@ -23,7 +23,10 @@ func TestSampleConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range []*[]string{&s.Hosts, &s.Queue.NATS, &s.Cluster.Routes} {
+	if len(s.Pages.OIDC.Roles) == 0 {
+		s.Pages.OIDC.Roles = nil
+	}
+	for _, list := range []*[]string{&s.Hosts, &s.Queue.NATS, &s.Cluster.Routes, &s.Pages.OIDC.Scopes} {
 		if len(*list) == 0 {
 			*list = nil
 		}
@@ -65,6 +68,10 @@ func TestConfigurationSaysWhatIsWrong(t *testing.T) {
 		"role: ingest\ndatabase: postgres:///x\nqueue: {nats: [a], mqtt: b}": "name servers of a NATS cluster",
 		"role: ingest\ndatabase: postgres:///x\nqueue: {nats: ['a:4222']}":   "limen-fleet certify worker",
 		"role: broker\ncluster: {name: a}":                                   "limen-fleet certify node",
+		"http: 0.0.0.0:8480":                                                 "is open to the network, and passwords go over it",
+		"http: :8480\npages: {public_url: 'http://fleet.example'}":           "is open to the network",
+		"pages: {certificate: a}":                                            "certificate and key belong together",
+		"pages: {oidc: {issuer: 'https://id.example'}}":                      "pages.public_url: the identity provider sends browsers back",
 	} {
 		path := filepath.Join(t.TempDir(), "fleet.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -133,7 +140,7 @@ func TestRoleNeedsMigratedRecords(t *testing.T) {
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, serve, &out, &out) }()
 	page := out.await(t, regexp.MustCompile(`page: (http://\S+)`))
-	response, err := http.Get(page + "api/devices")
+	response, err := http.Get(page + "healthz")
 	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("page: got %v, %v", response, err)
 	}

@@ -31,6 +31,8 @@ type enrolled struct {
 	Key         string `json:"key"`
 	ReceiptKey  string `json:"receipt_key"`
 	WitnessKey  string `json:"witness_key"`
+
+	OperationsKey string `json:"operations_key"`
 }
 
 // Run enrols a device, also while the centre runs.
@@ -72,6 +74,9 @@ func (c *enrolCommand) Run(con *cli.Console) error {
 	if e.WitnessKey, err = fleet.PrepareWitnessKey(keys); err != nil {
 		return err
 	}
+	if e.OperationsKey, err = fleet.PrepareOperationsKey(s.Dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.Out, 0o700); err != nil {
 		return fmt.Errorf("cannot make %s: %w", c.Out, err)
 	}
@@ -81,8 +86,8 @@ func (c *enrolCommand) Run(con *cli.Console) error {
 	if c.JSON {
 		return con.PrintJSON(e)
 	}
-	con.Printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\nwitness:\n  ask:\n    - key: %s\n  quorum: 1\n",
-		c.Device, c.Out, e.CA, e.Certificate, e.Key, e.ReceiptKey, e.WitnessKey)
+	con.Printf("%s is enrolled. Carry %s to it; its limen.yaml:\n\nuplink:\n  broker: tls://HOST:8883\n  ca: %s\n  certificate: %s\n  key: %s\n  receipt_key: %s\n  operations_key: %s\nwitness:\n  ask:\n    - key: %s\n  quorum: 1\n",
+		c.Device, c.Out, e.CA, e.Certificate, e.Key, e.ReceiptKey, e.OperationsKey, e.WitnessKey)
 	return nil
 }
 

@@ -55,7 +55,12 @@ func (c *backupCommand) Run(con *cli.Console) error {
 		return fmt.Errorf("cannot write the backup: %w", err)
 	}
 	defer os.Remove(f.Name()) // fails, as it should, once it has been renamed
-	s, err := ask(c.where, func(r *fleet.Records) (fleet.BackupSummary, error) { return r.Backup(con, f, time.Now()) })
+	s, err := ask(c.where, func(r *fleet.Records) (fleet.BackupSummary, error) {
+		if err := exports(con, r, "backup of everything"); err != nil {
+			return fleet.BackupSummary{}, err
+		}
+		return r.Backup(con, f, time.Now())
+	})
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -108,6 +113,10 @@ func (c *restoreCommand) Run(con *cli.Console) error {
 			fmt.Fprintf(con.Errors, "%s: %s\n", v.Device, v.Fault)
 		}
 	}
+	if s.Audit != nil && s.Audit.Fault != "" {
+		faults = true
+		fmt.Fprintf(con.Errors, "audit: line %d: %s\n", s.Audit.Bad, s.Audit.Fault)
+	}
 	switch {
 	case err != nil:
 		return cli.Exit(cli.ExitNo, fmt.Errorf("%w; --keep-faults restores it all the same", err))
@@ -122,6 +131,20 @@ func told(con *cli.Console, asJSON bool, s fleet.BackupSummary) error {
 		return con.PrintJSON(s)
 	}
 	con.Printf("%d devices, %d entries, of %s; SHA-256 %s\n", s.Rows["devices"], s.Rows["entries"], s.Made.UTC().Format(time.RFC3339), hex.EncodeToString(s.SHA256))
+	return nil
+}
+
+type rewriteCommand struct {
+	where
+}
+
+// Run rewrites.
+func (c *rewriteCommand) Run(con *cli.Console) error {
+	_, err := ask(c.where, func(r *fleet.Records) (struct{}, error) { return struct{}{}, r.Rewrite(con) })
+	if err != nil {
+		return err
+	}
+	con.Printf("the tables' files hold nothing of what was erased\n")
 	return nil
 }
 

@@ -21,16 +21,19 @@ var version = "unversioned"
 type commands struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Serve   serveCommand   `cmd:"" help:"The centre: broker, records, page."`
+	Serve   serveCommand   `cmd:"" help:"The centre: broker, records, pages."`
 	Enrol   enrolCommand   `cmd:"" help:"Make a device known, and its certificate."`
 	Migrate migrateCommand `cmd:"" help:"Bring the records up to this program's version; one process does it by itself."`
 	Backup  backupCommand  `cmd:"" help:"Write all records into one file."`
 	Restore restoreCommand `cmd:"" help:"Fill empty records from such a file, and verify them."`
+	Rewrite rewriteCommand `cmd:"" help:"Write the database's tables anew without what was erased: daily, with PostgreSQL."`
 	Certify certifyCommand `cmd:"" help:"Certify an ingest worker or a broker of the centre's cluster."`
 	Devices devicesCommand `cmd:"" help:"The devices and how far each is held."`
 	History historyCommand `cmd:"" help:"Where and when a document was checked."`
-	Index   indexCommand   `cmd:"" help:"Write what other devices recorded into files for one device."`
-	Verify  verifyCommand  `cmd:"" help:"Recompute every device's history against what it signed."`
+	Sets    setsCommand    `cmd:"" help:"What devices are sent: trust lists, stop lists, policies, configuration."`
+	Command commandCommand `cmd:"" help:"Have devices do something."`
+	Verify  verifyCommand  `cmd:"" help:"Recompute every device's history against what it signed, and the audit."`
+	Users   usersCommand   `cmd:"" help:"Local accounts for the pages."`
 }
 
 func main() { commandLine().Main() }

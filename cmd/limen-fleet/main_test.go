@@ -16,10 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"limen/sync/fleet"
-	"limen/sync/wire"
 )
 
 func command(t *testing.T, args ...string) (code int, out, errOut string) {
@@ -63,15 +60,6 @@ func TestEnrolThenAsk(t *testing.T) {
 	if code != 0 || !strings.Contains(text, "gate-1: 0 entries hold") {
 		t.Errorf("verify: got %d, %s", code, text)
 	}
-	code, text, errText = command(t, "index", "--for", "gate-1", "--out", out, "--dir", dir)
-	sealed, rerr := os.ReadFile(filepath.Join(out, "gate-1-000000000000.index"))
-	centre, verr := note.NewVerifier(e.ReceiptKey)
-	if code != 0 || rerr != nil || verr != nil || !strings.Contains(text, "0 sightings, up to 0") {
-		t.Fatalf("index: got %d, %s%s, %v, %v", code, text, errText, rerr, verr)
-	}
-	if d, err := wire.OpenDelta(sealed, centre); err != nil || d.Device != "gate-1" || d.More {
-		t.Errorf("index: got %+v, %v", d, err)
-	}
 	db, err := sql.Open("sqlite", filepath.Join(dir, "fleet.db")) // an entry is said to be held, and is not
 	if err == nil {
 		_, err = db.Exec("UPDATE devices SET size = 1 WHERE name = 'gate-2'")
@@ -82,16 +70,61 @@ func TestEnrolThenAsk(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var verdicts []fleet.Verdict
+	var found verified
 	code, text, _ = command(t, "verify", "--json", "--dir", dir)
-	if err := json.Unmarshal([]byte(text), &verdicts); code != 1 || err != nil || verdicts[0].Fault != nil || verdicts[1].Fault == nil {
+	if err := json.Unmarshal([]byte(text), &found); code != 1 || err != nil || found.Devices[0].Fault != nil || found.Devices[1].Fault == nil {
 		t.Errorf("verify of tampered records: got %d, %s, %v; want 1 and the fault of gate-2", code, text, err)
 	}
 	if code, text, _ := command(t, "verify", "--dir", dir); code != 1 || !strings.Contains(text, "gate-2: entry 0, leaf: the entry is missing") {
 		t.Errorf("verify of tampered records: got %d, %s", code, text)
 	}
-	if code, text, _ := command(t, "history", "0123abcd", "--dir", dir); code != 1 || text != "0 entries\n" {
+	if code, text, _ := command(t, "history", "0123abcd", "--reason", "case 2026-17", "--dir", dir); code != 1 || text != "0 entries\n" {
 		t.Errorf("history of an unknown document: got %d, %s; want 1", code, text)
+	}
+}
+
+// Sets and commands from the command line, with the key that enrolment made.
+func TestSetsAndCommands(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "centre")
+	code, text, errText := command(t, "enrol", "gate-1", "--key", publicKey(1), "--out", t.TempDir(), "--dir", dir, "--json")
+	var e enrolled
+	if err := json.Unmarshal([]byte(text), &e); code != 0 || err != nil || !strings.HasPrefix(e.OperationsKey, "limen-operations+") {
+		t.Fatalf("enrol: got %d, %s, %s, %v", code, text, errText, err)
+	}
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	for _, content := range []string{"name: one", "name: two"} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, text, errText := command(t, "sets", "publish", "policy", file, "--for", "site:north", "--dir", dir); code != 0 || !strings.Contains(text, "for site:north") {
+			t.Fatalf("publish: got %d, %s, %s", code, text, errText)
+		}
+	}
+	for _, test := range []struct {
+		want int
+		says string
+		args []string
+	}{
+		{2, "say to whom", []string{"sets", "rollout", "policy", "2"}},
+		{3, "there is no set policy number 3", []string{"sets", "rollout", "policy", "3", "--all"}},
+		{0, "devices at north are to run", []string{"sets", "rollout", "policy", "2", "--site", "north"}},
+		{0, "it is number 1 again", []string{"sets", "rollback", "policy"}},
+		{2, "is no address", []string{"sets", "publish", "policy", file, "--for", "everybody"}},
+		{0, "gate-1: command 1, health", []string{"command", "send", "gate-1", "health", "--by", "4711", "--reason", "slow"}},
+		{0, "command 2, operations_key", []string{"command", "rotate", "--by", "4711", "--reason", "yearly", "--out", filepath.Join(dir, "next.key")}},
+		{0, "not told yet", []string{"command", "show"}},
+		{1, "", []string{"command", "erase", "0123456789", "--by", "4711", "--reason", "order 7"}},
+		{3, "no such device", []string{"command", "send", "gate-9", "lock", "--by", "4711", "--reason", "stolen"}},
+	} {
+		code, text, errText := command(t, append(test.args, "--dir", dir)...)
+		if code != test.want || !strings.Contains(text+errText, test.says) {
+			t.Errorf("%v: got %d, %s, %s; want %d, ... %s", test.args, code, text, errText, test.want, test.says)
+		}
+	}
+	var sets []fleet.SetView
+	code, text, _ = command(t, "sets", "show", "--json", "--dir", dir)
+	if err := json.Unmarshal([]byte(text), &sets); code != 0 || err != nil || len(sets) != 3 || sets[2].Repeats != 1 || len(sets[2].Sites) != 1 {
+		t.Errorf("show: got %d, %s, %v; want number 3 repeat 1, at one site", code, text, err)
 	}
 }
 
@@ -107,7 +140,11 @@ func TestExitCodes(t *testing.T) {
 		{2, []string{"enrol", "gate-1", "--key", "abc", "--out", dir, "--dir", dir}, "--key is no base64 of 32 bytes"},
 		{2, []string{"enrol", "Gate 1", "--key", publicKey(1), "--out", dir, "--dir", dir}, "device name"},
 		{2, []string{"enrol", "gate-1", "--dir", dir}, "missing flags"},
-		{2, []string{"history", "abc", "--dir", dir}, "8 to 64 hex digits"},
+		{2, []string{"history", "abc", "--reason", "case 2026-17", "--dir", dir}, "8 to 64 hex digits"},
+		{2, []string{"history", "abcd0123", "--dir", dir}, "missing flags: --reason"},
+		{2, []string{"history", "abcd0123", "--reason", "x", "--dir", dir}, "--reason says why you ask"},
+		{2, []string{"verify", "--audit", "7", "--dir", dir}, "NUMBER:HASH"},
+		{2, []string{"users", "add", "ana", "--role", "king", "--dir", dir}, "there is no role \"king\""},
 		{2, []string{"serve", "--ca", "x", "--dir", dir}, "belong together"},
 		{3, []string{"devices", "--dir", dir}, "no centre has worked in"},
 		{3, []string{"verify", "--json", "--dir", dir}, "no centre has worked in"},

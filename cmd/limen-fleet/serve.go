@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 
 	"limen/cmd/internal/cli"
+	"limen/sync/desk"
 	"limen/sync/fleet"
 )
 
@@ -16,7 +18,8 @@ type serveCommand struct {
 	where
 	Role        *string  `help:"Which part of the centre this process is: broker, ingest or api (default: all of it)." placeholder:"ROLE"`
 	MQTT        *string  `name:"mqtt" help:"Where devices connect, with mutual TLS (default: 0.0.0.0:8883)." placeholder:"HOST:PORT"`
-	HTTP        *string  `name:"http" help:"Where the page is; it asks for no password, so keep it on loopback or behind a proxy that does. Empty for none (default: 127.0.0.1:8480)." placeholder:"HOST:PORT"`
+	HTTP        *string  `name:"http" help:"Where the pages are: on loopback, or with a certificate (pages.certificate). Empty for none (default: 127.0.0.1:8480)." placeholder:"HOST:PORT"`
+	Metrics     *string  `help:"Where /metrics and /healthz are, for those who run the centre; they ask for no password (default: nowhere)." placeholder:"HOST:PORT"`
 	Host        []string `help:"Names and addresses that devices dial, for the centre's certificate (default: this machine's name, localhost and 127.0.0.1)." placeholder:"NAME"`
 	CA          *string  `name:"ca" help:"Authority that certifies devices (default: one of the centre's own, in its folder)." placeholder:"FILE"`
 	Certificate *string  `help:"The centre's certificate, with --ca." placeholder:"FILE"`
@@ -48,6 +51,17 @@ func (c *serveCommand) Run(con *cli.Console) error {
 	}
 	config := s.config()
 	config.Log = slog.New(slog.NewTextHandler(con.Errors, &slog.HandlerOptions{Level: level}))
+	options, err := s.pages(config.Log)
+	if err != nil {
+		return err
+	}
+	config.Pages = func(c *fleet.Centre) (http.Handler, error) {
+		d, err := desk.New(c, options)
+		if err != nil {
+			return nil, err
+		}
+		return d.Handler(), nil
+	}
 	centre, err := fleet.Open(config)
 	if err != nil {
 		return err
@@ -56,7 +70,14 @@ func (c *serveCommand) Run(con *cli.Console) error {
 		con.Printf("devices: tls://%s\n", addr)
 	}
 	if addr := centre.HTTPAddr(); addr != "" {
-		con.Printf("page: http://%s/\n", addr)
+		scheme := "http"
+		if s.Pages.Certificate != "" {
+			scheme = "https"
+		}
+		con.Printf("page: %s://%s/\n", scheme, addr)
+	}
+	if addr := centre.MetricsAddr(); addr != "" {
+		con.Printf("metrics: http://%s/metrics\n", addr)
 	}
 	if key := centre.ReceiptKey(); key != "" {
 		con.Printf("receipt key: %s\n", key)
@@ -70,7 +91,7 @@ func (c *serveCommand) all() (settings, error) {
 	if err != nil {
 		return s, err
 	}
-	for _, o := range []struct{ flag, setting *string }{{c.Role, &s.Role}, {c.MQTT, &s.MQTT}, {c.HTTP, &s.HTTP}, {c.CA, &s.CA}, {c.Certificate, &s.Certificate}, {c.Key, &s.Key}} {
+	for _, o := range []struct{ flag, setting *string }{{c.Role, &s.Role}, {c.MQTT, &s.MQTT}, {c.HTTP, &s.HTTP}, {c.Metrics, &s.Metrics}, {c.CA, &s.CA}, {c.Certificate, &s.Certificate}, {c.Key, &s.Key}} {
 		if o.flag != nil {
 			*o.setting = *o.flag
 		}

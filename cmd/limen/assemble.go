@@ -47,14 +47,24 @@ type assembly struct {
 	live      *liveview.Stream // nil without a camera
 	appliance *device.Appliance
 	metrics   *metrics
+	trust     *trust.Store
+	lookups   []limen.Lookup
 	listener  net.Listener
 	witnessing
-	closers []func() error
+	fromCentre
+	policyMu sync.Mutex
+	closers  []func() error
 }
 
 // assemble opens everything that is not a device; devices may come and go.
 func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)) (a *assembly, err error) {
-	a = &assembly{cfg: cfg, log: log, metrics: newMetrics()}
+	return assembleFrom("", cfg, log, finished)
+}
+
+// assembleFrom also names the file the configuration was read from, which the
+// centre may change.
+func assembleFrom(path string, cfg device.Config, log *slog.Logger, finished func(limen.Finished)) (a *assembly, err error) {
+	a = &assembly{cfg: cfg, log: log, metrics: newMetrics(), fromCentre: fromCentre{configPath: path}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -73,10 +83,19 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err != nil {
 		return a, err
 	}
+	a.closers = append(a.closers, a.journal.Close)
+	if err := a.openRegion(storeKey[:]); err != nil {
+		return a, err
+	}
+	var region history.Region
+	var online history.Online
+	if a.region != nil {
+		region, online = a.region.Index, a.online
+	}
 	a.history = history.New(a.journal, history.Options{
-		Pseudonyms: pseudonyms{a.keys}, Signer: a.keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: a.sent(), Centre: centreKey(cfg), Log: log,
+		Region: region, Online: online,
+		Pseudonyms: pseudonyms{a.keys}, Signer: a.keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: a.sent(), Log: log,
 	})
-	a.closers = append(a.closers, a.history.Close)
 	store, err := trust.Open(cfg.Trust)
 	if err != nil {
 		return a, fmt.Errorf("cannot open the trust store: %w", err)
@@ -85,11 +104,17 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 	if err != nil {
 		return a, err
 	}
+	a.trust, a.lookups = store, lookups
 	observer := &lateObserver{log: log, outcomes: a.metrics.outcomes}
 	a.policy = policy
 	a.appliance = device.New(cfg, device.Parts{
 		Policy: policy, Trust: store, History: a.history, Pseudonyms: pseudonyms{a.keys}, Lookups: lookups,
 		Observer: observer, Officers: a.keys.Signer(), Software: "limen " + version, Log: log,
+		Changed: func() {
+			if a.uplink != nil {
+				a.uplink.Tell()
+			}
+		},
 		Finished: func(f limen.Finished) {
 			a.metrics.finished(f)
 			if finished != nil {
@@ -101,6 +126,9 @@ func assemble(cfg device.Config, log *slog.Logger, finished func(limen.Finished)
 		return a, err
 	}
 	if err := a.openWitness(); err != nil {
+		return a, err
+	}
+	if err := a.openFromCentre(); err != nil {
 		return a, err
 	}
 	if err := a.openUplink(); err != nil {
@@ -138,7 +166,13 @@ func (a *assembly) openLookups() ([]limen.Lookup, error) {
 	var out []limen.Lookup
 	for _, c := range a.cfg.Lookups {
 		if c.File != "" {
-			out = append(out, lookup.NewStopList(c.Name, c.File, nil))
+			out = append(out, lookup.NewStopList(c.Name, c.File, stopHash(a.keys), nil))
+			continue
+		}
+		if c.Set != "" {
+			list := lookup.NewStopList(c.Name, "", stopHash(a.keys), nil)
+			a.stops = append(a.stops, stopSet{c.Set, list})
+			out = append(out, list)
 			continue
 		}
 		ca, err := os.ReadFile(c.CA)
@@ -231,8 +265,16 @@ func (a *assembly) openUplink() error {
 	a.uplink, err = uplink.New(uplink.Options{
 		Broker: strings.TrimPrefix(c.Broker, "tls://"), Device: a.cfg.Device, Outbox: a.outbox, Software: version, Log: a.log,
 		TLS:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
-		OnState: a.uplinkState, Cosigned: a.cosigned,
+		OnState: a.uplinkState, Cosigned: a.cosigned, Health: a.health, Commanded: a.command,
 	})
+	if err != nil {
+		return err
+	}
+	a.region.Centre, a.region.Receipts = a.uplink, centre
+	if a.taker != nil {
+		a.sets.Centre = a.uplink
+		a.taker.Ask(a.uplink)
+	}
 	return err
 }
 
@@ -288,6 +330,14 @@ func (a *assembly) run(ctx context.Context) error {
 	if a.uplink != nil {
 		own("uplink", a.uplink.Run)
 	}
+	if a.region != nil {
+		own("region's index", a.region.Run)
+	}
+	if a.taker != nil {
+		own("sets", a.sets.Run)
+		own("commands", a.taker.Run)
+		own("revocation", a.awaitRevocation)
+	}
 	if a.witness != nil {
 		own("witness", func(ctx context.Context) error { return a.witness.Serve(ctx, a.witnessing.listener, a.secured) })
 	}
@@ -314,7 +364,10 @@ func (a *assembly) retain(ctx context.Context) error {
 	for {
 		err := a.history.Tidy(ctx)
 		if err == nil {
-			_, err = a.history.Retain(ctx, a.policy)
+			a.policyMu.Lock()
+			policy := a.policy
+			a.policyMu.Unlock()
+			_, err = a.history.Retain(ctx, policy)
 		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("what the policy keeps no longer was not erased", "error", err)

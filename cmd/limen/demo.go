@@ -77,7 +77,8 @@ func (c *demoCommand) print(con *cli.Console, l demo.Line) error {
 
 // show opens the officer's page and plays the travellers over and over.
 func (c *demoCommand) show(ctx *cli.Console, play *played) error {
-	ctx.Printf("officer's page:  %s\ncentre:          http://%s\ninterrupt to end\n", play.appliance.url(), play.stage.Centre.HTTPAddr())
+	ctx.Printf("officer's page:  %s\ncentre:          http://%s (sign in as %s, password %s)\ninterrupt to end\n",
+		play.appliance.url(), play.stage.Centre.HTTPAddr(), demo.User, play.stage.Password)
 	if os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" {
 		exec.Command("xdg-open", play.appliance.url()).Start() // a page that does not open by itself is printed above
 	}

@@ -69,6 +69,9 @@ func (c *doctorCommand) Run(con *cli.Console) error {
 			return r.Name(), r.Close()
 		})
 	}
+	if cfg.Gate.Doors != "none" {
+		look("gate", cfg.Gate.Look)
+	}
 	for _, m := range cfg.Models.All() {
 		look("model "+m, func(context.Context) (string, error) { return lookAtActiveModel(cfg, m) })
 	}

@@ -12,6 +12,7 @@ import (
 	"limen/device"
 	"limen/hw/keystore"
 	"limen/sync/history"
+	"limen/sync/index"
 	"limen/sync/journal"
 	"limen/sync/wire"
 )
@@ -24,7 +25,6 @@ type historyCommand struct {
 	Erase   historyErase   `cmd:"" help:"Forget a document, what is old, or entries. That it was done is recorded."`
 	Correct historyCorrect `cmd:"" help:"Say what is wrong in an entry; the entry stays."`
 	Slip    historySlip    `cmd:"" help:"The code that the traveler of an entry takes along, as a picture."`
-	Learn   historyLearn   `cmd:"" help:"Take what other devices recorded, as limen-fleet index wrote it."`
 }
 
 // historyOf says whose history is asked.
@@ -59,12 +59,30 @@ func (h historyOf) open(ctx context.Context) (history.Questions, error) {
 	if err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
-	asked := history.New(j, history.Options{
-		Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg), Centre: centreKey(cfg),
-	})
+	var region *index.Index
+	opts := history.Options{Pseudonyms: pseudonyms{keys}, Signer: keys.Signer(), Site: cfg.Site, Device: cfg.Device, Sent: sentBefore(cfg)}
+	if _, err := os.Stat(regionPath(cfg)); err == nil { // a question begins no index
+		if region, err = index.Open(regionPath(cfg), key[:], nil); err != nil {
+			return nil, errors.Join(err, j.Close())
+		}
+		opts.Region = region
+	}
+	asked := history.New(j, opts)
 	asked.Witnessed(witnesses, cfg.Witness.Quorum)
-	return asked, nil
+	if region == nil {
+		return asked, nil
+	}
+	return withRegion{asked, region}, nil
 }
+
+// withRegion closes the index with the history that is asked.
+type withRegion struct {
+	*history.History
+	region *index.Index
+}
+
+// Close closes both.
+func (w withRegion) Close() error { return errors.Join(w.History.Close(), w.region.Close()) }
 
 type historyShow struct {
 	historyOf
@@ -103,6 +121,8 @@ func describeEntry(s history.Shown) string {
 		what = fmt.Sprintf("%s by officer %s, about entry %d", what, r.Officer.Officer, r.Officer.Index)
 	case r.Correction != nil:
 		what = fmt.Sprintf("correction by officer %s, about entry %d: %s", r.Correction.Officer, r.Correction.Index, r.Correction.Says)
+	case r.Notice != nil:
+		what = fmt.Sprintf("%s %s: %s", r.Notice.What, r.Notice.Subject, r.Notice.Says)
 	case r.Question != nil:
 		what = fmt.Sprintf("%s by %s, %d found: %s", r.Question.What, r.Question.Who, r.Question.Found, r.Question.Why)
 	}

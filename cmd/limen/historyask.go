@@ -150,7 +150,11 @@ func printFound(con *cli.Console, f history.Found) error {
 		if k.Officer != "" {
 			outcome += ", then " + string(k.Officer) + " by an officer"
 		}
-		fmt.Fprintf(w, "#%d\t%s\t%s/%s\t%s", k.Index, k.At.Format(time.DateTime), k.Site, k.Device, outcome)
+		entry := fmt.Sprintf("#%d", k.Index)
+		if k.Elsewhere {
+			entry = "–"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s/%s\t%s", entry, k.At.Format(time.DateTime), k.Site, k.Device, outcome)
 		for _, r := range k.Reasons {
 			fmt.Fprintf(w, "  %s", r)
 		}
@@ -316,35 +320,6 @@ func (c *historyCorrect) Run(con *cli.Console) error {
 		return con.PrintJSON(map[string]uint64{"index": r, "corrects": c.Entry})
 	}
 	con.Printf("entry %d corrects entry %d\n", r, c.Entry)
-	return nil
-}
-
-type historyLearn struct {
-	historyOf
-	File []string `arg:"" help:"The files, in the order they were written." type:"existingfile"`
-}
-
-// Run takes deltas of the index.
-func (c *historyLearn) Run(con *cli.Console) error {
-	region, err := ask(con, c.historyOf, func(q history.Questions) (r history.Region, err error) {
-		for _, name := range c.File {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				return r, err
-			}
-			if r, err = q.Learn(con, b); err != nil {
-				return r, fmt.Errorf("%s: %w", name, err)
-			}
-		}
-		return r, nil
-	})
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return con.PrintJSON(region)
-	}
-	con.Printf("what other devices recorded is known up to %d, as of %s\n", region.To, region.AsOf.Format(time.RFC3339))
 	return nil
 }
 

@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +19,7 @@ import (
 	"limen/device"
 	"limen/hw/keystore"
 	"limen/sync/history"
+	"limen/sync/index"
 	"limen/sync/journal"
 	"limen/sync/wire"
 )
@@ -209,49 +210,39 @@ func TestHistoryQuestionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// What other devices recorded comes as a file of the centre's.
-func TestHistoryLearns(t *testing.T) {
+// What other devices saw is found from the command line too, with its age.
+func TestHistoryFindsWhatOthersSaw(t *testing.T) {
 	d := newDesk(t)
 	d.see("L898902C3")
-	skey, vkey, err := note.GenerateKey(rand.Reader, "limen-centre")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	keys, err := keystore.Open(filepath.Join(d.dir, "keys"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	trace := keys.Traces("UTO", "L898902C3")[0]
-	delta := wire.Delta{Device: "gate-1", To: 7, AsOf: time.Now().UnixMilli(), Sightings: []wire.Sighting{{Traces: []wire.Trace{{Key: trace.Key[:], Hash: trace.Hash[:]}},
-		Device: "handheld-7", Number: 3, Site: "land-border-east", At: time.Now().Add(-time.Hour).UnixMilli(), Record: "r", Outcome: "refer", Pseudonym: make([]byte, 32)}}}
-	sealed, err := delta.Seal(signer)
+	key := keys.StoreKey()
+	x, err := index.Open(filepath.Join(d.dir, "store", "region"), key[:], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(d.dir, "gate-1.index")
-	if err := os.WriteFile(file, sealed, 0o600); err != nil {
+	hash := keys.Traces("UTO", "L898902C3")[0].Hash
+	seen := limen.Record{Kind: limen.KindInspection, ID: "r", Started: limen.MomentOf(time.Now().Add(-time.Hour)), Decision: limen.Decision{Outcome: limen.Refer}}
+	row, _ := index.RowOf(seen, [][]byte{index.DocumentKey(hash[:])}, make([]byte, index.HandleSize))
+	next := index.Next{Site: "s", Region: "all", Number: 1, AsOf: time.Now().UnixMilli()}
+	err = x.Apply(next, index.Delta{Places: []string{"land-border-east/handheld-7"}, Proofs: []string{""}, Rows: []index.Row{row}})
+	if err := errors.Join(err, x.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs := d.limen(3, "history", "learn", file); !strings.Contains(errs, "set uplink.receipt_key") {
-		t.Errorf("without the centre's key: %s", errs)
-	}
-	config := append(must(os.ReadFile(d.config())), "uplink: {receipt_key: \""+vkey+"\"}\n"...)
-	if err := os.WriteFile(d.config(), config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, _ := d.limen(0, "history", "learn", file); !strings.Contains(out, "known up to 7") {
-		t.Errorf("learn: %s", out)
-	}
-	out, _ := d.limen(0, "history", "find", "--document", "UTO/L898902C3", "--reason", "case 12")
-	for _, want := range []string{"checked 2 times", "land-border-east/handheld-7", "as the region knows it at"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("find lacks %q:\n%s", want, out)
+	find := func(code int, want ...string) {
+		t.Helper()
+		out, _ := d.limen(code, "history", "find", "--document", "UTO/L898902C3", "--reason", "case 12")
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("find lacks %q:\n%s", w, out)
+			}
 		}
 	}
+	find(0, "checked 2 times", "land-border-east/handheld-7", "as region knows it at")
+	d.limen(0, "history", "erase", "--document", "UTO/L898902C3", "--reason", "order 7")
+	find(1, "never checked")
 }
 
 // The fleet key goes from device to device and rotates; documents are found on.

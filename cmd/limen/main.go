@@ -21,18 +21,19 @@ var version = "unversioned"
 type commands struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Demo    demoCommand    `cmd:"" help:"The whole appliance on simulated devices."`
-	Run     runCommand     `cmd:"" help:"The appliance, from limen.yaml."`
-	Doctor  doctorCommand  `cmd:"" help:"What is plugged in, what works, and what to do next."`
-	Config  configCommand  `cmd:"" help:"Judge a configuration, or print its schema."`
-	MRZ     mrzCommand     `cmd:"" name:"mrz" help:"Machine readable zones."`
-	Chip    chipCommand    `cmd:"" help:"Read, issue and simulate document chips."`
-	Seal    sealCommand    `cmd:"" help:"Visible digital seals of documents without a chip."`
-	Trust   trustCommand   `cmd:"" help:"CSCA certificates and master lists."`
-	Face    faceCommand    `cmd:"" help:"Compare faces."`
-	Models  modelsCommand  `cmd:"" help:"Face models: list them, install them, choose among them."`
-	History historyCommand `cmd:"" help:"The journal of checks."`
-	Keys    keysCommand    `cmd:"" help:"The key of the fleet, under which documents are known again."`
+	Demo     demoCommand     `cmd:"" help:"The whole appliance on simulated devices."`
+	Run      runCommand      `cmd:"" help:"The appliance, from limen.yaml."`
+	Doctor   doctorCommand   `cmd:"" help:"What is plugged in, what works, and what to do next."`
+	Config   configCommand   `cmd:"" help:"Judge a configuration, or print its schema."`
+	MRZ      mrzCommand      `cmd:"" name:"mrz" help:"Machine readable zones."`
+	Chip     chipCommand     `cmd:"" help:"Read, issue and simulate document chips."`
+	Seal     sealCommand     `cmd:"" help:"Visible digital seals of documents without a chip."`
+	Trust    trustCommand    `cmd:"" help:"CSCA certificates and master lists."`
+	Face     faceCommand     `cmd:"" help:"Compare faces."`
+	Models   modelsCommand   `cmd:"" help:"Face models: list them, install them, choose among them."`
+	History  historyCommand  `cmd:"" help:"The journal of checks."`
+	Stoplist stoplistCommand `cmd:"" help:"Lists of documents and persons to be stopped."`
+	Keys     keysCommand     `cmd:"" help:"The key of the fleet, under which documents are known again."`
 }
 
 func main() { commandLine().Main() }

@@ -70,6 +70,7 @@ func TestNothingADocumentSaidGetsOut(t *testing.T) {
 		"metrics":              {"limen_inspections_total", "chip_lost"},
 		"history show":         {"chip_reader_unavailable", "lookup_unavailable:national"},
 		"centre's checks":      {"chip_lost"},
+		"a gate at the centre": {"<dt>chip reader</dt>", "<dt>camera</dt>", "utopia-airport"},
 		"history show, JSON":   {"chip_access_denied"},
 		"officer's first page": {"<html"},
 	} {
@@ -389,8 +390,14 @@ func (d *day) outputs() map[string][]byte {
 		out[name] = []byte(stdout + stderr)
 	}
 	centre := "http://" + d.stage.Centre.HTTPAddr()
+	signedIn, err := d.browser.PostForm(centre+"/sign-in", url.Values{"name": {demo.User}, "password": {d.stage.Password}})
+	if err != nil || signedIn.Request.URL.Path != "/" {
+		d.t.Fatalf("signing in at the centre: %v, %v", signedIn, err)
+	}
+	signedIn.Body.Close()
 	for name, address := range map[string]string{
-		"metrics": d.metrics, "centre's page": centre + "/", "centre's devices": centre + "/api/devices", "centre's checks": centre + "/api/checks",
+		"metrics": d.metrics, "centre's page": centre + "/", "centre's devices": centre + "/api/devices", "centre's figures": centre + "/figures",
+		"centre's alarms": centre + "/alarms", "centre's audit": centre + "/audit", "a gate at the centre": centre + "/devices/gate-1",
 		"officer's first page": d.address + "/", // without its events it knows nobody
 	} {
 		b, err := fetch(d.ctx, d.browser, address)
@@ -399,6 +406,7 @@ func (d *day) outputs() map[string][]byte {
 		}
 		out[name] = b
 	}
+	out["centre's checks"] = d.checksAtCentre(centre, out["a gate at the centre"])
 	// Without the token there is nothing to see.
 	b, err := fetch(d.ctx, http.DefaultClient, d.address+"/events")
 	if err == nil {
@@ -406,6 +414,24 @@ func (d *day) outputs() map[string][]byte {
 	}
 	out["officer's page without token"] = b
 	return out
+}
+
+// checksAtCentre are the gate's single checks, which a page shows for a reason.
+func (d *day) checksAtCentre(centre string, page []byte) []byte {
+	csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindSubmatch(page)
+	if csrf == nil {
+		d.t.Fatalf("the gate's page at the centre has no form: %.500s", page)
+	}
+	response, err := d.browser.PostForm(centre+"/devices/gate-1", url.Values{"csrf": {string(csrf[1])}, "purpose": {"fault of a device"}, "reason": {"a test of what is shown"}})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		d.t.Errorf("the gate's checks at the centre: %s, %v", response.Status, err)
+	}
+	return b
 }
 
 // end ends the process, then everything else.

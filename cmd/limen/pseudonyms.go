@@ -5,10 +5,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"limen"
 	"limen/device"
+	"limen/device/lookup"
 	"limen/hw/keystore"
 )
 
@@ -31,6 +30,13 @@ func (p pseudonyms) Marks(what string, pseudonym limen.Pseudonym, value []byte) 
 	return out
 }
 
+// stopHash is the keyed hash of a stop list's entries.
+func stopHash(keys *keystore.Keystore) lookup.Hasher {
+	return func(value []byte) []limen.Mark {
+		return pseudonyms{keys}.Marks("stop list", limen.Pseudonym{}, value)
+	}
+}
+
 // receiptPath is where the centre's last receipt lies.
 func receiptPath(cfg device.Config) string { return filepath.Join(cfg.Store, "receipt.note") }
 
@@ -45,14 +51,4 @@ func sentBefore(cfg device.Config) func() uint64 {
 		}
 	}
 	return func() uint64 { return math.MaxUint64 }
-}
-
-// centreKey is what the centre signs with; nil where none is configured. One
-// that is no key is said when the uplink opens.
-func centreKey(cfg device.Config) note.Verifier {
-	v, err := note.NewVerifier(cfg.Uplink.ReceiptKey)
-	if err != nil {
-		return nil
-	}
-	return v
 }

@@ -22,7 +22,7 @@ func (c *runCommand) Run(con *cli.Console) error {
 	if c.Debug {
 		level = slog.LevelDebug
 	}
-	a, err := assemble(cfg, slog.New(slog.NewTextHandler(con.Errors, &slog.HandlerOptions{Level: level})), nil)
+	a, err := assembleFrom(c.Config, cfg, slog.New(slog.NewTextHandler(con.Errors, &slog.HandlerOptions{Level: level})), nil)
 	if err != nil {
 		return err
 	}

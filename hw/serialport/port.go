@@ -14,7 +14,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.bug.st/serial"
@@ -72,15 +76,18 @@ func Open(ctx context.Context, path string, mode Mode) (*Port, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lock(ctx, fd); err != nil {
 		unix.Close(fd)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, openError(path, err)
 	}
 	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
 		unix.Close(fd)
 		return nil, openError(path, err)
 	}
-	port, err := serial.Open(path, &settings)
+	port, err := openAlone(path, &settings)
 	if err != nil {
 		unix.Close(fd)
 		return nil, openError(path, err)
@@ -89,6 +96,60 @@ func Open(ctx context.Context, path string, mode Mode) (*Port, error) {
 		path: path, mode: settings, port: port, fd: fd,
 		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1), setting: make(chan struct{}, 1),
 	}, nil
+}
+
+// openAlone opens the port without leaving it to the programs that this one
+// starts: the library does not say so to the kernel, and a portrait decoder
+// would hold the wire to the passport.
+func openAlone(path string, settings *serial.Mode) (serial.Port, error) {
+	syscall.ForkLock.RLock() // no child begins between the two
+	defer syscall.ForkLock.RUnlock()
+	port, err := serial.Open(path, settings)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range descriptors(path) {
+		unix.CloseOnExec(n)
+	}
+	return port, nil
+}
+
+// descriptors are this process's open ones of the file at path.
+func descriptors(path string) []int {
+	var found []int
+	want, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil
+	}
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if target, _ := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && target == want {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// lockWait is how long a held port is asked again. A child that this program
+// is just starting holds all its descriptors until it runs its own program,
+// which takes a while on a busy machine: a port closed meanwhile stays locked
+// for that long.
+const lockWait = time.Second
+
+// lock locks the port of fd, or fails with EWOULDBLOCK where it stays held.
+func lock(ctx context.Context, fd int) error {
+	for end := time.Now().Add(lockWait); ; {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // Read waits for at least one byte until ctx ends. Bytes that come together

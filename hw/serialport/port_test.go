@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"limen/hw/sim/link"
 )
 
@@ -202,6 +204,36 @@ func TestClosingFreesThePort(t *testing.T) {
 		}
 		if err := p.Close(); err != nil {
 			t.Errorf("second Close: got %v, want nil", err)
+		}
+	}
+}
+
+// A lock that goes within the wait is no other program.
+func TestOpenWaitsForALockThatIsAboutToGo(t *testing.T) {
+	l := newLink(t)
+	holder := open(t, l, raw9600)
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		holder.Close()
+	}()
+	p, err := Open(t.Context(), l.Path, raw9600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+}
+
+// What this program starts does not get the wire to the passport.
+func TestChildrenInheritNoPort(t *testing.T) {
+	l := newLink(t)
+	open(t, l, raw9600)
+	fds := descriptors(l.Path)
+	if len(fds) < 2 {
+		t.Fatalf("got %d descriptors of the port, want its lock and the library's", len(fds))
+	}
+	for _, n := range fds {
+		if flags, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+			t.Errorf("descriptor %d: flags %x, %v; want close-on-exec", n, flags, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,8 +100,15 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		"no authority": {func(c *Config) { c.CA = c.Key }, "holds no certificate"},
 		"no clients":   {func(c *Config) { c.TLS, _ = serverTLS(c.CA, c.Certificate, c.Key); c.TLS.ClientAuth = 0 }, "must require client certificates"},
 		"address":      {func(c *Config) { c.MQTT = "8883" }, "is not host:port"},
-		"page":         {func(c *Config) { c.HTTP = "256.0.0.1:1" }, "cannot listen for the page"},
-		"device":       {func(c *Config) { c.Devices = []Enrolled{{"gate-1", nil}} }, "an Ed25519 public key has 32"},
+		"no pages":     {func(c *Config) { c.HTTP = "127.0.0.1:0" }, "there is an address for pages, and no pages"},
+		"page": {func(c *Config) {
+			c.HTTP, c.Pages = "256.0.0.1:1", func(*Centre) (http.Handler, error) { return nil, nil }
+		}, "cannot listen for the page"},
+		"page's key": {func(c *Config) {
+			c.HTTP, c.Pages, c.HTTPCertificate = "127.0.0.1:0", func(*Centre) (http.Handler, error) { return nil, nil }, "/nowhere"
+		}, "cannot use the pages' certificate"},
+		"metrics": {func(c *Config) { c.Metrics = "256.0.0.1:1" }, "cannot listen for the metrics"},
+		"device":  {func(c *Config) { c.Devices = []Enrolled{{"gate-1", nil}} }, "an Ed25519 public key has 32"},
 	} {
 		cfg := s.config()
 		cfg.Dir = t.TempDir()

@@ -52,15 +52,31 @@ type backupRows struct {
 type table struct{ name, columns, order string }
 
 // tables are all that the records consist of. (What entry_numbers holds
-// follows from the entries.)
+// follows from the entries, and sessions end with the centre.)
 var tables = []table{
-	{"devices", "name, public_key, enrolled, size, root, seen, state, session, software, refusal, detail, refused, rewritten, evidence", "name"},
+	{"devices", "name, public_key, enrolled, size, root, seen, state, session, software, refusal, detail, refused, rewritten, evidence, site, since, health, skew, journal, stored, tallied, last_check", "name"},
 	{"entries", "sequence, device, number, leaf, salt, body, received, document", "sequence"},
 	{"hashes", "device, number, hash", "device, number"},
 	{"checkpoints", "device, size, note", "device, size"},
 	{"erased", "device, number, note", "device, number"},
 	{"mappings", "device, pseudonym, fleet_key, hash", "device, pseudonym, fleet_key"},
 	{"ahead", "device, number, leaf, salt, body, received, document", "device, number"},
+	{"tally", "device, hour, site, what, code, count", "device, hour, site, what, code"},
+	{"alarms", "device, kind, opened, cleared, detail, answered, answered_by, note", "device, kind, opened"},
+	{"users", "name, roles, password, created, disabled, failures, locked", "name"},
+	{"audit", "number, at, name, roles, action, subject, reason, hash", "number"},
+	{"audit_head", "one, number, hash", "one"},
+	{"sets", "name, number, manifest, issued, expires, size, repeats", "name, number"},
+	{"set_forms", "name, number, base, size", "name, number, base"},
+	{"set_pieces", "name, number, base, piece, bytes", "name, number, base, piece"},
+	{"rollouts", "name, site, number, at", "name, site"},
+	{"set_reports", "device, name, site, number, refused, why, at", "device, name"},
+	{"commands", "device, number, command, what, made, expires, result, detail, told", "device, number"},
+	{"index_state", "id, cut", "id"},
+	{"index_progress", "device, next", "device"},
+	{"index_segments", "region, number, made, size, sha256", "region, number"},
+	{"index_entries", "handle, device, number, region, segment, gone", "handle"},
+	{"index_removed", "region, segment, handle", "region, segment, handle"},
 }
 
 func (t table) width() int { return strings.Count(t.columns, ",") + 1 }
@@ -71,6 +87,7 @@ type BackupSummary struct {
 	Rows    map[string]int64 `json:"rows"` // by table
 	SHA256  []byte           `json:"sha256"`
 	Verdict []Verdict        `json:"verdict,omitempty"` // of a restore
+	Audit   *AuditVerdict    `json:"audit,omitempty"`   // of a restore
 }
 
 // Backup writes the records as they are at one moment, while others may go on
@@ -165,7 +182,7 @@ func (t table) dump(ctx context.Context, tx *sql.Tx, w io.Writer) (count int64, 
 }
 
 // ErrFaults means that a backup's entries do not hold; the summary says which.
-var ErrFaults = errors.New("the backup's own entries do not hold, as the verdict says: nothing was restored")
+var ErrFaults = errors.New("the backup's own entries or its audit do not hold, as the verdict says: nothing was restored")
 
 // Restore fills empty records from a backup, of whichever database it was
 // made, in one transaction: a backup that is cut or changed, or whose entries
@@ -206,10 +223,18 @@ func (r *Records) Restore(ctx context.Context, from *os.File, keepFaults bool) (
 	if out.Verdict, err = verifyAll(ctx, tx); err != nil {
 		return out, err
 	}
+	audit, err := verifyAudit(ctx, tx, Access{})
+	if err != nil {
+		return out, err
+	}
+	out.Audit = &audit
 	for _, v := range out.Verdict {
 		if v.Fault != nil && !keepFaults {
 			return out, ErrFaults
 		}
+	}
+	if audit.Fault != "" && !keepFaults {
+		return out, ErrFaults
 	}
 	return out, tx.Commit()
 }

@@ -282,14 +282,14 @@ func (g *gatekeeper) clientID(connection uint64) string {
 	return z.Conns[0].MQTTClient
 }
 
-// permissions are a device's: its own entries and status out, its own
-// receipts in. MQTT's topic a/b is NATS's subject a.b. Under $MQTT.sub the
+// permissions are a device's: its own entries, status and asks out, its own
+// receipts, replies and commands in. MQTT's topic a/b is NATS's subject a.b. Under $MQTT.sub the
 // server delivers what a QoS 1 subscription gets; it lets no device subscribe
 // there by name.
 func permissions(device string) *server.Permissions {
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{subject(device, wire.KindEntries), subject(device, wire.KindStatus)}},
-		Subscribe: &server.SubjectPermission{Allow: []string{subject(device, wire.KindReceipt), "$MQTT.sub.>"}},
+		Publish:   &server.SubjectPermission{Allow: []string{subject(device, wire.KindEntries), subject(device, wire.KindStatus), subject(device, wire.KindAsk)}},
+		Subscribe: &server.SubjectPermission{Allow: []string{subject(device, wire.KindReceipt), subject(device, wire.KindReply), subject(device, wire.KindCommand), "$MQTT.sub.>"}},
 	}
 }
 

@@ -31,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
@@ -52,7 +53,7 @@ const (
 	RoleWhole  Role = ""       // broker, ingest and page in one process
 	RoleBroker Role = "broker" // a node of a NATS cluster that knows the devices' certificates
 	RoleIngest Role = "ingest" // takes from a broker, stores, gives receipts
-	RoleAPI    Role = "api"    // the page
+	RoleAPI    Role = "api"    // the pages
 )
 
 // Queue is the broker that ingest takes from where it is another process: a
@@ -76,12 +77,18 @@ type Config struct {
 	Queue      Queue    // of the role ingest
 	Cluster    *Cluster // of the role broker
 	MQTT       string   // host:port devices dial; port 0 takes any
-	HTTP       string   // host:port of the page; empty for none
+	HTTP       string   // host:port of the pages; empty for none
+	// Pages are what HTTP serves: package desk makes them. HTTPCertificate and
+	// HTTPKey are PEM files; without them HTTP speaks no TLS.
+	Pages                    func(*Centre) (http.Handler, error)
+	HTTPCertificate, HTTPKey string
+	Metrics                  string // host:port of /metrics and /healthz, for those who run the centre; empty for none
 	// CA, Certificate and Key are PEM files: the authority that certifies
 	// devices, and the centre's own certificate.
 	CA, Certificate, Key string
-	TLS                  *tls.Config // instead of those three; must require and verify client certificates
-	Devices              []Enrolled  // enrolled at the start, besides those enrolled before
+	TLS                  *tls.Config       // instead of those three; must require and verify client certificates
+	Regions              map[string]string // regions of sites, whose devices share an index; one for all where none is named
+	Devices              []Enrolled        // enrolled at the start, besides those enrolled before
 	Now                  func() time.Time
 	Log                  *slog.Logger
 
@@ -108,7 +115,9 @@ type Centre struct {
 	cosigner *journal.Cosigner // nil: a worker without the key
 	broker   *broker
 	link     link
-	page     net.Listener
+	page     *listener
+	watched  *listener // for the metrics
+	metrics  *metrics
 
 	closing sync.Once
 	closed  error
@@ -119,11 +128,16 @@ type Centre struct {
 func Open(cfg Config) (*Centre, error) {
 	cfg = cfg.withDefaults()
 	c := &Centre{cfg: cfg}
+	c.metrics = newMetrics(c)
 	open := map[Role]func() error{RoleWhole: c.openWhole, RoleBroker: c.openBroker, RoleIngest: c.openIngest, RoleAPI: c.openAPI}[cfg.Role]
 	if open == nil {
 		return nil, fmt.Errorf("there is no role %.40q: leave it out for one process, or name %s, %s or %s", cfg.Role, RoleBroker, RoleIngest, RoleAPI)
 	}
-	if err := open(); err != nil {
+	err := open()
+	if err == nil {
+		err = c.listenForMetrics()
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -144,7 +158,7 @@ func (c *Centre) openWhole() (err error) {
 		return err
 	}
 	// Nobody is connected yet, whatever was noted when the centre stopped.
-	if _, err := c.records.write.Exec("UPDATE devices SET state = 'lost' WHERE state = 'running'"); err != nil {
+	if _, err := c.records.write.Exec("UPDATE devices SET state = 'lost', since = $1 WHERE state = 'running'", c.cfg.Now().UnixMilli()); err != nil {
 		return err
 	}
 	for _, d := range c.cfg.Devices {
@@ -283,16 +297,6 @@ func (c *Centre) startBroker(secret string, cluster *Cluster) (err error) {
 	return err
 }
 
-func (c *Centre) listen() (err error) {
-	if c.cfg.HTTP == "" {
-		return nil
-	}
-	if c.page, err = net.Listen("tcp", c.cfg.HTTP); err != nil {
-		return fmt.Errorf("cannot listen for the page: %w", err)
-	}
-	return nil
-}
-
 // PrepareReceiptKey makes the receipt key of the centre in dir where there is
 // none, and returns the key devices verify receipts with.
 func PrepareReceiptKey(dir string) (string, error) {
@@ -310,32 +314,66 @@ func ReceiptKeyIn(path string) (string, error) {
 	return public, err
 }
 
+// PrepareOperationsKey makes the key that signs sets and commands where the
+// centre in dir has none, and returns what devices check them with.
+func PrepareOperationsKey(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the centre's folder: %w", err)
+	}
+	_, public, err := makeKey(OperationsKeyPath(dir), operationsName, "operations key")
+	return public, err
+}
+
+// OpenOperationsKey reads the key that signs sets and commands. It is asked for
+// when somebody makes one: a running centre does without, so the file may lie
+// on a token that is put away.
+func OpenOperationsKey(path string) (note.Signer, string, error) {
+	return readKey(path, "operations key")
+}
+
+// OperationsKeyPath is where that key lies by default.
+func OperationsKeyPath(dir string) string { return filepath.Join(dir, "operations.key") }
+
+// operationsName is the name in the operations key.
+const operationsName = "limen-operations"
+
 func receiptKeyPath(dir string) string { return filepath.Join(dir, "receipt.key") }
 
 // receiptKey reads the key that signs receipts, or makes one.
 func receiptKey(path string) (note.Signer, string, error) {
+	return makeKey(path, "limen-centre", receiptKeyName)
+}
+
+const receiptKeyName = "receipt key"
+
+// makeKey reads a key of the centre, or makes one.
+func makeKey(path, name, what string) (note.Signer, string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		private, public, err := note.GenerateKey(rand.Reader, "limen-centre")
+		private, public, err := note.GenerateKey(rand.Reader, name)
 		if err != nil {
 			return nil, "", err
 		}
 		if err := writeNew(path, []byte(private+"\n"+public+"\n")); err != nil {
-			return nil, "", fmt.Errorf("cannot keep a new receipt key: %w", err)
+			return nil, "", fmt.Errorf("cannot keep a new key: %w", err)
 		}
 	}
-	return readReceiptKey(path)
+	return readKey(path, what)
 }
 
 // readReceiptKey reads the key that signs receipts.
 func readReceiptKey(path string) (note.Signer, string, error) {
+	return readKey(path, receiptKeyName)
+}
+
+func readKey(path, what string) (note.Signer, string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("cannot read the receipt key, which all of a centre's processes share: %w", err)
+		return nil, "", fmt.Errorf("cannot read the %s: %w", what, err)
 	}
 	private, public, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	signer, err := note.NewSigner(private)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s holds no receipt key: put the centre's own back; with another key no device takes its receipts", path)
+		return nil, "", fmt.Errorf("%s holds no %s: put the centre's own back, which all its processes share; no device takes what another key signs", path, what)
 	}
 	if v, err := note.NewVerifier(public); err != nil || v.KeyHash() != signer.KeyHash() {
 		return nil, "", fmt.Errorf("%s holds two keys that are not one pair: put the centre's own file back", path)
@@ -360,6 +398,51 @@ func (c *Centre) HTTPAddr() string {
 	return c.page.Addr().String()
 }
 
+// MetricsAddr is where /metrics and /healthz are; empty where they are not.
+func (c *Centre) MetricsAddr() string {
+	if c.watched == nil {
+		return ""
+	}
+	return c.watched.Addr().String()
+}
+
+// Records is what the centre holds; nil for a broker alone.
+func (c *Centre) Records() *Records { return c.records }
+
+// Registry is where the centre's metrics are; pages add their own.
+func (c *Centre) Registry() *prometheus.Registry { return c.metrics.registry }
+
+// Config is what the centre was opened with.
+func (c *Centre) Config() Config { return c.cfg }
+
+// Devices adds to the records who is connected now.
+func (c *Centre) Devices(ctx context.Context) ([]DeviceView, error) {
+	devices, err := c.records.Devices(ctx)
+	c.connected(devices)
+	return devices, err
+}
+
+// Device does so for one.
+func (c *Centre) Device(ctx context.Context, name string) (DeviceView, error) {
+	d, err := c.records.Device(ctx, name)
+	one := []DeviceView{d}
+	c.connected(one)
+	return one[0], err
+}
+
+func (c *Centre) connected(devices []DeviceView) {
+	for k := range devices { // as each said last, or its will
+		devices[k].Connected = devices[k].State == stateConnected
+	}
+	if c.broker == nil {
+		return
+	}
+	connected := c.broker.connected()
+	for k := range devices {
+		devices[k].Connected = connected[devices[k].Name]
+	}
+}
+
 // ReceiptKey is the key devices verify receipts with, as note.NewVerifier
 // reads it.
 func (c *Centre) ReceiptKey() string { return c.key }
@@ -378,17 +461,24 @@ func (c *Centre) Enrol(name string, publicKey []byte) error {
 func (c *Centre) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var served error
-	var serving sync.WaitGroup
-	if c.page != nil {
-		serving.Go(func() {
-			defer stop()
-			served = c.serve(ctx)
-		})
+	var beside sync.WaitGroup
+	ended := make(chan error, 2)
+	for _, l := range []*listener{c.page, c.watched} {
+		if l != nil {
+			beside.Go(func() {
+				defer stop()
+				ended <- l.serve(ctx)
+			})
+		}
+	}
+	if c.records != nil {
+		beside.Go(func() { c.look(ctx) })
 	}
 	var err error
 	switch {
 	case c.link != nil:
+		beside.Go(func() { c.sendCommands(ctx) })
+		beside.Go(func() { c.keepIndex(ctx) })
 		err = c.ingest(ctx)
 	case c.broker != nil:
 		select {
@@ -400,16 +490,23 @@ func (c *Centre) Run(ctx context.Context) error {
 		<-ctx.Done()
 	}
 	stop()
-	serving.Wait()
-	return errors.Join(err, served, c.Close())
+	beside.Wait()
+	close(ended)
+	for served := range ended {
+		err = errors.Join(err, served)
+	}
+	return errors.Join(err, c.Close())
 }
 
 // Close ends a centre that is not run.
 func (c *Centre) Close() error {
 	c.closing.Do(func() {
 		var errs []error
-		if c.page != nil {
-			if err := c.page.Close(); !errors.Is(err, net.ErrClosed) {
+		for _, l := range []*listener{c.page, c.watched} {
+			if l == nil {
+				continue
+			}
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
 			}
 		}
@@ -432,15 +529,9 @@ func (c *Centre) Close() error {
 
 func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
-// serve answers for the page until ctx ends.
-func (c *Centre) serve(ctx context.Context) error {
-	s := &http.Server{Handler: c.pages(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	ended := context.AfterFunc(ctx, func() { s.Close() })
-	defer ended()
-	if err := s.Serve(c.page); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("the page stopped: %w", err)
-	}
-	return nil
+// fromDevice tells what devices send from what is sent to them.
+func fromDevice(kind wire.Kind) bool {
+	return kind == wire.KindEntries || kind == wire.KindStatus || kind == wire.KindAsk
 }
 
 // deviceOf takes a subject apart.

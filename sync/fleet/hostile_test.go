@@ -1,18 +1,18 @@
 package fleet
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"limen"
 	"limen/sync/history"
+	"limen/sync/index"
 	"limen/sync/wire"
 )
 
@@ -63,28 +63,19 @@ func testNoDeviceJoinsAnothersEntries(t *testing.T, at place) {
 	}
 }
 
-// Records out of a delta's bounds, or many as big as may be, of one device do
-// not keep the index from the others.
+// What one device records, however odd and however much, does not keep the
+// index from the others, and is nobody's but its own.
 func TestNoDeviceKeepsTheIndexFromOthers(t *testing.T) {
 	b := newBare(t, inSQLite)
-	keyFile := filepath.Join(t.TempDir(), "receipt.key")
-	if _, _, err := receiptKey(keyFile); err != nil {
-		t.Fatal(err)
-	}
-	one, hostile := b.seer("gate-11", 11), b.seer("gate-13", 13)
-	p := hostile.see("L898902C3", strings.Repeat("x", 201))
+	one, two, hostile := b.seer("gate-11", 11), b.seer("gate-12", 12), b.seer("gate-13", 13)
+	p := hostile.see("L898902C3", strings.Repeat("x", 60<<10))
 	hostile.deliver()
-	noise := func() string {
-		b := make([]byte, 150)
-		rand.Read(b)
-		return base64.StdEncoding.EncodeToString(b)
-	}
-	const many = 1800
+	const many = index.MaxPlaces + 100
 	now := limen.MomentOf(time.Now())
 	into := rows{into: "entries (device, number, leaf, salt, body, received, document)", columns: 7}
 	for n := range many {
-		body, err := limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: noise(), Site: noise(), Started: now, Ended: now,
-			Document: limen.Document{Pseudonym: p}, Decision: limen.Decision{Outcome: limen.Outcome(noise())}, Chip: limen.ChipFacts{Proof: noise()}}.Encode()
+		body, err := limen.Record{Version: limen.RecordVersion, Kind: limen.KindInspection, ID: fmt.Sprint(n), Site: fmt.Sprint("site-", n), Device: "gate-12", Started: now, Ended: now,
+			Document: limen.Document{Pseudonym: p}, Chip: limen.ChipFacts{Proof: fmt.Sprint("proof ", n)}}.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,29 +86,40 @@ func TestNoDeviceKeepsTheIndexFromOthers(t *testing.T) {
 		err = into.insert(t.Context(), tx)
 	}
 	if err == nil {
+		_, err = tx.Exec("UPDATE devices SET size = $1 WHERE name = $2", many+1, hostile.name)
+	}
+	if err == nil {
 		err = tx.Commit()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	one.see("OTHER", "the last")
+	one.see("L898902C3", "seen at gate-11 too")
 	one.deliver()
-	found, last := 0, ""
-	for from, more := uint64(0), true; more; {
-		_, d, err := b.records.SealedIndex(t.Context(), keyFile, "gate-12", from, time.Time{}, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if more = d.More; more && d.To <= from {
-			t.Fatalf("a delta from %d goes to %d and no further", from, d.To)
-		}
-		for _, s := range d.Sightings {
-			found, last = found+1, s.Record
-		}
-		from = d.To
+	if n, err := b.records.cutIndex(t.Context(), nil, 0, time.Now()); err != nil || n != 1 {
+		t.Fatalf("cut %d segments, %v; want one", n, err)
 	}
-	if found != many+1 || last != "the last" {
-		t.Errorf("got %d sightings, the last %q; want those that can be told, %d", found, last, many+1)
+	near := b.follower("s", two.name, t.TempDir())
+	if n, err := near.Fetch(t.Context()); err != nil || n != 1 {
+		t.Fatalf("fetched %d, %v; want the segment", n, err)
+	}
+	if seen, _, err := near.Index.Seen(fleetKey{}.Traces("UTO", "OTHER"), time.Time{}, 50); err != nil || len(seen) != 1 || seen[0].Device != one.name {
+		t.Errorf("got %+v, %v; want what gate-11 saw", seen, err)
+	}
+	seen, _, err := near.Index.Seen(fleetKey{}.Traces("UTO", "L898902C3"), time.Time{}, 5)
+	for _, e := range seen {
+		if e.Device != one.name && e.Device != hostile.name {
+			t.Errorf("a check of %s passes for one of %s", hostile.name, e.Device)
+		}
+	}
+	if err != nil || len(seen) == 0 {
+		t.Errorf("got %d checks, %v", len(seen), err)
+	}
+	trace := fleetKey{}.Traces("UTO", "L898902C3")[0]
+	asked, err := b.records.seen(t.Context(), &wire.SeenAsk{Traces: [][]byte{append(trace.Key[:], trace.Hash[:]...)}})
+	if err != nil || !slices.ContainsFunc(asked, func(s index.Sighting) bool { return s.Device == one.name }) || slices.ContainsFunc(asked, func(s index.Sighting) bool { return len(s.Record) > maxTold || s.Device == "gate-12" }) {
+		t.Errorf("asked: got %d, %v; want what gate-11 saw among them, nothing over a bound and nothing of gate-12", len(asked), err)
 	}
 }
 
@@ -251,4 +253,14 @@ func TestARestoredCentreForgetsAgain(t *testing.T) {
 	if names, _, err := s.history.Gone(10); err != nil || len(names) != 0 || held() != 0 {
 		t.Errorf("the centre holds %d checks of the erased document, and %d are to be told, %v; want none", held(), len(names), err)
 	}
+}
+
+// forget erases a document at the device and brings the centre word of it.
+func (s *seer) forget(number string) {
+	s.t.Helper()
+	d := history.Document{Issuer: "UTO", Number: number}
+	if _, err := s.history.Erase(s.t.Context(), history.Selection{Document: &d}, history.Asker{Who: "1", Why: "x"}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.deliver()
 }

@@ -1,163 +1,167 @@
 package fleet
 
 import (
-	"errors"
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
-	"limen"
 	"limen/sync/history"
-	"limen/sync/wire"
+	"limen/sync/index"
 )
 
-// A device learns from the centre what others recorded of a document, asks it
-// on the line, and forgets it when others erased it or it hears nothing more.
-func TestDevicesLearnOfEachOther(t *testing.T) { onBoth(t, testDevicesLearnOfEachOther) }
+// follower is a device that follows its region's index.
+func (b *bare) follower(site, device string, dir string) *index.Client {
+	b.t.Helper()
+	x, err := index.Open(dir, nil, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { x.Close() })
+	c := &Centre{records: b.records, cfg: Config{Regions: map[string]string{"far": "elsewhere"}}.withDefaults(), signer: b.signer}
+	return &index.Client{Index: x, Centre: &directly{centre: c, device: device}, Site: site, Device: device, Receipts: b.trust, Patience: patience, Log: slog.New(slog.DiscardHandler)}
+}
 
-func testDevicesLearnOfEachOther(t *testing.T, at place) {
+// What one device sees the others of its region know, as does the officer who
+// asks the centre; and what it erases goes from the centre's segments and from
+// the others' disks.
+func TestIndexReachesTheRegionAndForgets(t *testing.T) {
+	onBoth(t, testIndexReachesTheRegionAndForgets)
+}
+
+func testIndexReachesTheRegionAndForgets(t *testing.T, at place) {
 	b := newBare(t, at)
-	keyFile := filepath.Join(t.TempDir(), "receipt.key")
-	_, public, err := receiptKey(keyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	centre, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
 	one, two := b.seer("gate-11", 11), b.seer("gate-12", 12)
-	now := time.Now()
-	two.history = history.New(two.journal, history.Options{Pseudonyms: fleetKey{}, Centre: centre, Site: "s", Device: two.name, Now: func() time.Time { return now }})
+	dir := t.TempDir()
+	near, far := b.follower("s", two.name, dir), b.follower("far", "gate-12", t.TempDir())
+	about := fleetKey{}.Traces("UTO", "L898902C3")
 	one.see("L898902C3", "seen at one")
-	one.see("OTHER", "other")
-	first := one.deliver()
+	one.see("OTHER", "another document")
 	two.see("L898902C3", "seen at two")
+	one.deliver()
 	two.deliver()
-
-	index := func(from uint64, at time.Time) ([]byte, wire.Delta) {
+	now := time.Now()
+	cut := func(want int) {
 		t.Helper()
-		sealed, d, err := b.records.SealedIndex(t.Context(), keyFile, two.name, from, now.AddDate(0, 0, -90), at)
-		if err != nil {
-			t.Fatal(err)
+		now = now.Add(time.Second)
+		if n, err := b.records.cutIndex(t.Context(), regions{"far": "elsewhere"}, 0, now); err != nil || n != want {
+			t.Fatalf("cut %d segments, %v; want %d", n, err, want)
 		}
-		return sealed, d
 	}
-	all, d := index(0, now)
-	if len(d.Sightings) != 2 || d.More {
-		t.Fatalf("got %d sightings, more %v; want gate-11's two and none of the device's own", len(d.Sightings), d.More)
+	fetch := func(c *index.Client, want int) {
+		t.Helper()
+		if n, err := c.Fetch(t.Context()); err != nil || n != want {
+			t.Fatalf("fetched %d, %v; want %d", n, err, want)
+		}
 	}
-	region, err := two.history.Learn(t.Context(), all)
-	if err != nil || region.To != d.To || !region.Whole {
-		t.Fatalf("Learn: %+v, %v", region, err)
+	seen := func(c *index.Client, want int) {
+		t.Helper()
+		got, _, err := c.Index.Seen(about, time.Time{}, 50)
+		if err != nil || len(got) != want {
+			t.Errorf("the index has %+v, %v; want %d", got, err, want)
+		}
 	}
-	about, err := two.history.Subject(t.Context(), fleetKey{}.Traces("UTO", "L898902C3"))
+	cut(1)
+	cut(0)
+	fetch(near, 1)
+	seen(near, 2)
+	fetch(near, 0)
+	fetch(far, 0) // its region saw nothing
+	if _, number, asOf := far.Index.Fresh(); number != 0 || asOf.UnixMilli() != now.UnixMilli() {
+		t.Errorf("another region: number %d as of %v; want none as of the last cut, %v", number, asOf, now)
+	}
+	// The device's own question joins both, and says how fresh that is.
+	asked := history.New(two.journal, history.Options{Pseudonyms: fleetKey{}, Site: "s", Device: two.name, Region: near.Index})
+	d := history.Document{Issuer: "UTO", Number: "L898902C3"}
+	officer := history.Asker{Who: "4711", Why: "second line"}
+	f, err := asked.Find(t.Context(), d, officer)
+	if err != nil || f.Times != 2 || len(f.Sources) != 2 || f.Sources[1].Device != "region" || f.Sources[1].AsOf.UnixMilli() != now.UnixMilli() {
+		t.Errorf("found %+v, %v; want both checks and the region's freshness", f, err)
+	}
+	subject, err := asked.Subject(t.Context(), about)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := func(want int, refused bool) {
-		t.Helper()
-		earlier, err := two.history.Earlier(t.Context(), about, time.Time{})
-		if err != nil || len(earlier) != want {
-			t.Fatalf("seen %d times, %v; want %d", len(earlier), err, want)
-		}
-		for _, e := range earlier {
-			if e.Record == "seen at one" && (e.Officer == limen.Refuse) != refused {
-				t.Errorf("an officer at gate-11 decided %q, want refused %v", e.Officer, refused)
-			}
-		}
+	if earlier, err := asked.Earlier(t.Context(), subject, now.Add(-time.Hour)); err != nil || len(earlier) != 2 {
+		t.Errorf("on the line: got %+v, %v; want both", earlier, err)
 	}
-	seen(2, false)
-	f, err := two.history.Find(t.Context(), history.Document{Issuer: "UTO", Number: "L898902C3"}, history.Asker{Who: "1", Why: "x"})
-	if err != nil || f.Times != 2 || len(f.Devices) != 2 || len(f.Sources) != 2 || !f.Sources[1].AsOf.Equal(now.UTC().Truncate(time.Millisecond)) {
-		t.Errorf("Find: got %+v, %v; want two devices, and how fresh each is", f, err)
+	// And with a link, the centre answers.
+	asked = history.New(two.journal, history.Options{Pseudonyms: fleetKey{}, Site: "s", Device: two.name, Region: near.Index, Online: near.Online})
+	if f, err = asked.Find(t.Context(), d, officer); err != nil || f.Times != 2 || f.Sources[1].Device != "centre" {
+		t.Errorf("online: found %+v, %v", f, err)
 	}
 
-	// What follows: an officer's word there, about a check known here.
-	shown, err := one.history.Show(0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	word, err := limen.NewOfficerRecord(*shown[0].Record, limen.Receipt{}, limen.Refuse, "4711", "refuse_h_alert", "o", now, newKey(11))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := one.history.Append(t.Context(), word, limen.Subject{}); err != nil {
+	if _, err := one.history.Erase(t.Context(), history.Selection{Document: &d}, officer); err != nil {
 		t.Fatal(err)
 	}
 	one.deliver()
-	later, _ := index(d.To, now)
-	if _, err := two.history.Learn(t.Context(), later); err != nil {
+	var kept int
+	if err := b.records.read.QueryRow("SELECT count(*) FROM set_pieces WHERE name = $1", index.PieceName(wholeRegion)).Scan(&kept); err != nil || kept != 0 {
+		t.Errorf("%d pieces of the segment with the erased check are kept, %v", kept, err)
+	}
+	cut(1)
+	fetch(near, 1)
+	seen(near, 1)
+	if got, _, err := near.Online(t.Context(), about, time.Time{}); err != nil || len(got) != 1 || got[0].Device != two.name {
+		t.Errorf("online after the erasure: %+v, %v; want the other device's alone", got, err)
+	}
+	// Who begins now gets nothing of it either.
+	late := b.follower("s", "gate-12", t.TempDir())
+	fetch(late, 2)
+	seen(late, 1)
+	if _, err := two.history.Erase(t.Context(), history.Selection{Document: &d}, officer); err != nil {
 		t.Fatal(err)
 	}
-	seen(2, true)
-	if _, err := two.history.Learn(t.Context(), later); !errors.Is(err, history.ErrGap) {
-		t.Errorf("a delta that does not follow: got %v, want ErrGap", err)
-	}
-	if _, err := one.history.Learn(t.Context(), all); err == nil {
-		t.Error("a device took another's delta, or one without the centre's key")
-	}
-	forged, err := d.Seal(b.signer)
+	two.deliver()
+	cut(1)
+	fetch(near, 1)
+	seen(near, 0)
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := two.history.Learn(t.Context(), forged); err == nil {
-		t.Error("a delta under another key was taken")
+	for _, file := range files {
+		content, err := os.ReadFile(filepath.Join(dir, file.Name()))
+		if err != nil || bytes.Contains(content, index.DocumentKey(about[0].Hash[:])) {
+			t.Errorf("%s has the erased document's key (%v)", file.Name(), err)
+		}
 	}
-	changed := append([]byte{}, all...)
-	changed[len(changed)/2] ^= 1
-	if _, err := two.history.Learn(t.Context(), changed); err == nil {
-		t.Error("a changed delta was taken")
+	if got, _, err := near.Index.Seen(fleetKey{}.Traces("UTO", "OTHER"), time.Time{}, 50); err != nil || len(got) != 1 {
+		t.Errorf("another document: %+v, %v; want it to stay", got, err)
 	}
+}
 
-	// What was erased there goes with the next whole index.
-	one.forget("L898902C3")
-	whole, _ := index(0, now.Add(time.Second))
-	if _, err := two.history.Learn(t.Context(), whole); err != nil {
-		t.Fatal(err)
-	}
-	seen(1, false)
-	if _, err := two.history.Learn(t.Context(), all); err == nil {
-		t.Error("an older whole index took the place of a newer one")
-	}
-	one.see("L898902C3", "seen and erased")
+// A false broker can change neither the index nor an answer.
+func TestIndexOfAFalseBroker(t *testing.T) {
+	b := newBare(t, inSQLite)
+	one := b.seer("gate-11", 11)
+	one.see("L898902C3", "seen at one")
 	one.deliver()
-	upTo, err := two.history.Region()
-	if err != nil {
+	if _, err := b.records.cutIndex(t.Context(), nil, 0, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	old, _ := index(upTo.To, now)
-	one.forget("L898902C3")
-	if _, err := two.history.Learn(t.Context(), old); err == nil {
-		t.Error("an older delta that follows brought back what was erased")
+	other := newBare(t, inSQLite) // has another receipt key
+	c := b.follower("s", "gate-12", t.TempDir())
+	c.Receipts = other.trust
+	if _, err := c.Fetch(t.Context()); err == nil {
+		t.Error("an index signed by another key was taken")
 	}
-	if a := b.send(one.name, first); a.Refusal != "" {
-		t.Errorf("an old batch: %s %s", a.Refusal, a.Detail)
+	if _, _, err := c.Online(t.Context(), fleetKey{}.Traces("UTO", "L898902C3"), time.Time{}); err == nil {
+		t.Error("an answer signed by another key was taken")
 	}
-	// Without word from the centre it goes altogether.
-	policy := limen.Policy{Name: "p", History: limen.HistoryPolicy{IndexExpires: time.Hour}}
-	for _, c := range []struct {
-		after time.Duration
-		known bool
-	}{{30 * time.Minute, true}, {2 * time.Hour, false}} {
-		now = now.Add(c.after)
-		if _, err := two.history.Retain(t.Context(), policy); err != nil {
-			t.Fatal(err)
-		}
-		if r, err := two.history.Region(); err != nil || r.AsOf.IsZero() == c.known {
-			t.Errorf("after %v without word: %+v, %v; want it known %v", c.after, r, err, c.known)
-		}
+	if _, err := b.records.write.Exec("UPDATE set_pieces SET bytes = x'00' WHERE name = 'index.all'"); err != nil {
+		t.Fatal(err)
+	}
+	c.Receipts = b.trust
+	if n, err := c.Fetch(t.Context()); err == nil || n != 0 {
+		t.Errorf("a changed delta was taken: %d, %v", n, err)
+	}
+	if fmt.Sprint(c.Index.Entries()) != "0" {
+		t.Errorf("%d entries", c.Index.Entries())
 	}
 }
 
-// forget erases a document at the device and brings the centre word of it.
-func (s *seer) forget(number string) {
-	s.t.Helper()
-	d := history.Document{Issuer: "UTO", Number: number}
-	if _, err := s.history.Erase(s.t.Context(), history.Selection{Document: &d}, history.Asker{Who: "1", Why: "x"}); err != nil {
-		s.t.Fatal(err)
-	}
-	s.deliver()
-}
+var _ history.Online = (&index.Client{}).Online

@@ -91,8 +91,18 @@ func takeStatus(ctx context.Context, tx *sql.Tx, m message) error {
 	if err != nil || s.Device != m.device {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE devices SET state = $1, session = $2, software = $3, seen = $4
-		WHERE name = $5 AND (session = $2 OR $1 <> 'lost')`, s.State, text(s.Session), text(s.Software), m.at.UnixMilli(), m.device)
+	args := []any{s.State, text(s.Session), text(s.Software), m.at.UnixMilli(), m.device, s.Size}
+	more := ""
+	if h := s.Health; h != nil {
+		kept, err := h.Encode()
+		if err != nil {
+			return nil
+		}
+		more = ", health = $7, site = $8, skew = $9"
+		args = append(args, kept, text(h.Site), h.At-m.at.UnixMilli())
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE devices SET since = CASE WHEN state = $1 THEN since ELSE $4 END, state = $1, session = $2, software = $3, seen = $4,
+		journal = $6`+more+` WHERE name = $5 AND (session = $2 OR $1 <> 'lost')`, args...)
 	return err
 }
 
@@ -130,7 +140,7 @@ func takeBatch(ctx context.Context, tx *sql.Tx, m message, receipts note.Signer)
 		a.Refusal, a.Have, a.Detail = no.code, h.size, truncate(no.detail)
 		return a, noteRefusal(ctx, tx, m, b, no)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE devices SET state = 'running', refusal = '', detail = '' WHERE name = $1", m.device); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE devices SET since = CASE WHEN state = 'running' THEN since ELSE $1 END, state = 'running', refusal = '', detail = '' WHERE name = $2", m.at.UnixMilli(), m.device); err != nil {
 		return a, err
 	}
 	a.Receipt, err = wire.Receipt{Device: m.device, Size: h.size, Root: h.root}.Sign(receipts)
@@ -287,7 +297,7 @@ func (h holding) write(ctx context.Context, tx *sql.Tx, before holding, b wire.B
 	if _, err := tx.ExecContext(ctx, "INSERT INTO checkpoints (device, size, note) VALUES ($1, $2, $3)", b.Device, h.size, b.Checkpoint); err != nil {
 		return fmt.Errorf("cannot store the checkpoint of %s: %w", b.Device, err)
 	}
-	done, err := tx.ExecContext(ctx, "UPDATE devices SET size = $1, root = $2 WHERE name = $3 AND size = $4", h.size, h.root[:], b.Device, before.size)
+	done, err := tx.ExecContext(ctx, "UPDATE devices SET size = $1, root = $2, stored = $3 WHERE name = $4 AND size = $5", h.size, h.root[:], now.UnixMilli(), b.Device, before.size)
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,9 @@ type link interface {
 	// receive hands over what devices send until ctx ends. After an error it
 	// is called again.
 	receive(ctx context.Context, to chan<- delivery) error
-	// answer sends a device its answer; flush waits until the broker has all.
-	answer(device string, payload []byte) error
+	// answer sends a device its answer, its reply or a command; flush waits until
+	// the broker has all.
+	answer(device string, kind wire.Kind, payload []byte) error
 	flush() error
 	close()
 }
@@ -104,14 +105,21 @@ func (c *Centre) settle(ctx context.Context, group []delivery) {
 func (c *Centre) settleGroup(ctx context.Context, group []delivery) error {
 	// A transaction that has begun is finished: ctx ends between groups.
 	ctx = context.WithoutCancel(ctx)
+	group = c.settleAsks(ctx, group)
+	if len(group) == 0 {
+		return nil
+	}
 	messages := make([]message, len(group))
 	for k, d := range group {
 		messages[k] = d.message
 	}
+	began := time.Now()
 	answers, err := c.records.take(ctx, messages, c.signer)
 	if err != nil {
+		c.metrics.failed.Inc()
 		return err
 	}
+	c.metrics.stored(answers, time.Since(began))
 	if c.cfg.committed != nil {
 		if err := c.cfg.committed(); err != nil {
 			return nil
@@ -127,6 +135,28 @@ func (c *Centre) settleGroup(ctx context.Context, group []delivery) error {
 	return nil
 }
 
+// settleAsks replies to what is asked, and returns the rest of the group.
+func (c *Centre) settleAsks(ctx context.Context, group []delivery) (rest []delivery) {
+	for _, d := range group {
+		if d.kind != wire.KindAsk {
+			rest = append(rest, d)
+			continue
+		}
+		if err := c.respond(ctx, d.message); err != nil {
+			c.cfg.Log.Warn("ask not answered; it comes again", "device", d.device, "error", err)
+			d.again()
+			continue
+		}
+		d.done()
+	}
+	if len(rest) < len(group) {
+		if err := c.link.flush(); err != nil {
+			c.cfg.Log.Warn("replies not sent; the devices ask again", "error", err)
+		}
+	}
+	return rest
+}
+
 // answer publishes receipts and refusals to the devices they are for.
 func (c *Centre) answer(answers []wire.Answer) error {
 	for _, a := range answers {
@@ -135,7 +165,7 @@ func (c *Centre) answer(answers []wire.Answer) error {
 		}
 		b, err := a.Encode()
 		if err == nil {
-			err = c.link.answer(a.Device, b)
+			err = c.link.answer(a.Device, wire.KindReceipt, b)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot answer %s: %w", a.Device, err)

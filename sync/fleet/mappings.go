@@ -40,6 +40,9 @@ func remap(ctx context.Context, tx *sql.Tx, b wire.Batch) error {
 // about once those erased are gone.
 func unmap(ctx context.Context, tx *sql.Tx, device string, erased map[uint64]grave) error {
 	for i := range erased {
+		if err := unindex(ctx, tx, device, i); err != nil {
+			return fmt.Errorf("cannot take entry %d of %s out of the index: %w", i, device, err)
+		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM mappings WHERE device = $1
 			AND pseudonym = (SELECT document FROM entries WHERE device = $1 AND number = $2)
 			AND (SELECT count(*) FROM entries WHERE entries.device = $1 AND entries.document = mappings.pseudonym) = 1`, device, i)

@@ -47,7 +47,7 @@ func newMQTTLink(q Queue, secured *tls.Config) (*mqttLink, error) {
 	return &mqttLink{addr: addr, secured: secured}, nil
 }
 
-// receive implements link. Of entries each worker gets a share; statuses go to
+// receive implements link. Of entries and asks each worker gets a share; statuses go to
 // all of them, because brokers send what is retained to no shared subscription.
 func (l *mqttLink) receive(ctx context.Context, to chan<- delivery) error {
 	lost := make(chan error, 1)
@@ -66,7 +66,7 @@ func (l *mqttLink) receive(ctx context.Context, to chan<- delivery) error {
 	defer cancel()
 	take := func(_ mqtt.Client, m mqtt.Message) {
 		device, kind, err := wire.ParseTopic(m.Topic())
-		if err != nil || kind == wire.KindReceipt {
+		if err != nil || !fromDevice(kind) {
 			m.Ack()
 			return
 		}
@@ -76,7 +76,7 @@ func (l *mqttLink) receive(ctx context.Context, to chan<- delivery) error {
 		case <-ctx.Done():
 		}
 	}
-	filters := map[string]byte{shareGroup + wire.Topic("+", wire.KindEntries): 1, wire.Topic("+", wire.KindStatus): 1}
+	filters := map[string]byte{shareGroup + wire.Topic("+", wire.KindEntries): 1, shareGroup + wire.Topic("+", wire.KindAsk): 1, wire.Topic("+", wire.KindStatus): 1}
 	token := client.SubscribeMultiple(filters, take)
 	if err := within(ctx, token); err != nil {
 		return fmt.Errorf("cannot subscribe at %s: %w", l.addr, err)
@@ -141,13 +141,13 @@ func within(ctx context.Context, t mqtt.Token) error {
 }
 
 // answer implements link.
-func (l *mqttLink) answer(device string, payload []byte) error {
+func (l *mqttLink) answer(device string, kind wire.Kind, payload []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.client == nil {
 		return errors.New("there is no connection to the broker")
 	}
-	l.waiting = append(l.waiting, l.client.Publish(wire.Topic(device, wire.KindReceipt), 1, false, payload))
+	l.waiting = append(l.waiting, l.client.Publish(wire.Topic(device, kind), 1, false, payload))
 	return nil
 }
 

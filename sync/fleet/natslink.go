@@ -77,7 +77,7 @@ func (l *natsLink) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		return nil, err
 	}
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{subject("*", wire.KindEntries), subject("*", wire.KindStatus)},
+		Name: streamName, Subjects: []string{subject("*", wire.KindEntries), subject("*", wire.KindStatus), subject("*", wire.KindAsk)},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: l.replicas,
 		// A device that floods pushes out what is its own, and nobody else's.
 		MaxMsgsPerSubject: perSubject,
@@ -118,7 +118,7 @@ func (l *natsLink) receive(ctx context.Context, to chan<- delivery) error {
 	}
 	consuming, err := entries.Consume(func(m jetstream.Msg) {
 		device, kind, err := deviceOf(m.Subject())
-		if err != nil || kind == wire.KindReceipt {
+		if err != nil || !fromDevice(kind) {
 			m.Term() // the stream's subjects let no such through
 			return
 		}
@@ -150,8 +150,8 @@ func (l *natsLink) receive(ctx context.Context, to chan<- delivery) error {
 }
 
 // answer implements link.
-func (l *natsLink) answer(device string, payload []byte) error {
-	return l.conn.Publish(subject(device, wire.KindReceipt), payload)
+func (l *natsLink) answer(device string, kind wire.Kind, payload []byte) error {
+	return l.conn.Publish(subject(device, kind), payload)
 }
 
 // flush implements link.

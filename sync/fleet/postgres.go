@@ -85,7 +85,7 @@ func (*postgresDB) snapshot() *sql.TxOptions {
 }
 
 // forget has nothing to do here: old versions of rows go with autovacuum, and
-// their bytes when the pages are written again. Encrypt the database's disk.
+// their bytes when the pages are written again, or all at once with rewrite. Encrypt the database's disk.
 func (*postgresDB) forget(context.Context, *sql.DB) (bool, error) { return true, nil }
 
 func (*postgresDB) restored(ctx context.Context, tx *sql.Tx) error {
@@ -147,4 +147,19 @@ func makePartition(ctx context.Context, db *sql.DB, month time.Time) error {
 		}
 	}
 	return tx.Commit()
+}
+
+// rewrittenTables are those that hold what can be erased.
+var rewrittenTables = []string{"entries", "ahead", "mappings", "set_pieces", "index_entries", "commands"}
+
+// rewrite writes tables anew without what was erased, which else stays in their
+// files until new rows take its place. Each is locked meanwhile. The server's
+// write-ahead log is its own: it keeps what its settings and its archive say.
+func (*postgresDB) rewrite(ctx context.Context, db *sql.DB) error {
+	for _, t := range rewrittenTables {
+		if _, err := db.ExecContext(ctx, "VACUUM (FULL) "+t); err != nil {
+			return fmt.Errorf("cannot write %s anew: %w", t, err)
+		}
+	}
+	return nil
 }

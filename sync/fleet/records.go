@@ -44,6 +44,8 @@ type database interface {
 	// forget makes the database's files forget what was erased, as far as a
 	// program can; false where something still reads what was.
 	forget(ctx context.Context, db *sql.DB) (bool, error)
+	// rewrite writes the tables anew without what was erased.
+	rewrite(ctx context.Context, db *sql.DB) error
 }
 
 // OpenRecords opens the records of a centre's folder, or those of a database
@@ -113,6 +115,11 @@ func useRecords(at string, settle func(ctx context.Context, r *Records, steps in
 func (r *Records) Version(ctx context.Context) (int, error) {
 	return r.database.version(ctx, r.read)
 }
+
+// Rewrite writes tables anew, so that their files hold nothing of what was
+// erased. With SQLite they never do; with PostgreSQL it is to be done daily, at
+// an hour when little comes in.
+func (r *Records) Rewrite(ctx context.Context) error { return r.database.rewrite(ctx, r.write) }
 
 // Close closes the connections to the database.
 func (r *Records) Close() error { return errors.Join(r.write.Close(), r.read.Close()) }

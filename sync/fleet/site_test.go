@@ -61,7 +61,7 @@ func newSite(t testing.TB) *site {
 func (s *site) folder() string { return filepath.Join(s.dir, "centre") }
 
 func (s *site) config() Config {
-	return Config{Dir: s.folder(), MQTT: s.addr, HTTP: "127.0.0.1:0", CA: s.authority.CAPath(), Certificate: s.server.Certificate, Key: s.server.Key}
+	return Config{Dir: s.folder(), MQTT: s.addr, CA: s.authority.CAPath(), Certificate: s.server.Certificate, Key: s.server.Key}
 }
 
 // start opens and runs the centre until the test ends or stop is called.

@@ -19,7 +19,10 @@ func recordsPath(dir string) string { return filepath.Join(dir, "fleet.db") }
 type sqliteDB struct{}
 
 func openSQLite(dir string) (*Records, error) {
-	path := recordsPath(dir)
+	path, err := filepath.Abs(recordsPath(dir)) // in a URI a relative one would be a host
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the records: %w", err)
+	}
 	// SQLite would make it readable for everybody.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -83,3 +86,13 @@ func (sqliteDB) forget(ctx context.Context, db *sql.DB) (bool, error) {
 
 // restored has nothing to do: the next row's number follows the greatest.
 func (sqliteDB) restored(context.Context, *sql.Tx) error { return nil }
+
+// rewrite has nothing left to do but for what another program left in the log:
+// deleted content is overwritten when it is deleted.
+func (d sqliteDB) rewrite(ctx context.Context, db *sql.DB) error {
+	gone, err := d.forget(ctx, db)
+	if err == nil && !gone {
+		err = errors.New("somebody reads the records, such as a backup, so that their files keep what was erased: try again then")
+	}
+	return err
+}

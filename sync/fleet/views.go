@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"limen"
+	"limen/sync/wire"
 )
 
 // DeviceView is a device as pages and commands show it.
@@ -26,7 +27,13 @@ type DeviceView struct {
 	// Rewritten is when it first signed another history than the one held.
 	// That stays until a person has dealt with it.
 	Rewritten limen.Moment `json:"rewritten,omitempty"`
-	Outcome   string       `json:"last_outcome,omitempty"`
+	Site      string       `json:"site,omitempty"`   // as its health says
+	Since     limen.Moment `json:"since,omitempty"`  // when State last changed
+	Journal   uint64       `json:"journal"`          // entries it said it has
+	Stored    limen.Moment `json:"stored,omitempty"` // when entries last came
+	LastCheck limen.Moment `json:"last_check,omitempty"`
+	Skew      int64        `json:"skew"`             // milliseconds its clock is before the centre's
+	Health    *wire.Health `json:"health,omitempty"` // as it last said; nil: nothing yet
 }
 
 // CheckView is an entry as pages and commands show it.
@@ -54,8 +61,24 @@ const (
 
 // Devices are all enrolled devices, by name.
 func (r *Records) Devices(ctx context.Context) ([]DeviceView, error) {
-	rows, err := r.read.QueryContext(ctx, `SELECT d.name, d.enrolled, d.seen, d.state, d.software, d.size, d.refusal, d.detail, d.refused, d.rewritten, e.body
-		FROM devices d LEFT JOIN entries e ON e.device = d.name AND e.number = d.size - 1 ORDER BY d.name`)
+	return r.devices(ctx, "")
+}
+
+// Device is one of them; ErrNotEnrolled where there is no such.
+func (r *Records) Device(ctx context.Context, name string) (DeviceView, error) {
+	found, err := r.devices(ctx, "WHERE name = $1", name)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("device %.40q: %w", name, ErrNotEnrolled)
+	}
+	if err != nil {
+		return DeviceView{}, err
+	}
+	return found[0], nil
+}
+
+func (r *Records) devices(ctx context.Context, where string, args ...any) ([]DeviceView, error) {
+	rows, err := r.read.QueryContext(ctx, `SELECT name, enrolled, seen, state, software, size, refusal, detail, refused, rewritten,
+		site, since, journal, stored, last_check, skew, health FROM devices `+where+` ORDER BY name`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the devices: %w", err)
 	}
@@ -63,15 +86,16 @@ func (r *Records) Devices(ctx context.Context) ([]DeviceView, error) {
 	out := []DeviceView{}
 	for rows.Next() {
 		var d DeviceView
-		var body []byte
-		if err := rows.Scan(&d.Name, &d.Enrolled, &d.Seen, &d.State, &d.Software, &d.Held, &d.Refusal, &d.Detail, &d.Refused, &d.Rewritten, &body); err != nil {
+		var health []byte
+		if err := rows.Scan(&d.Name, &d.Enrolled, &d.Seen, &d.State, &d.Software, &d.Held, &d.Refusal, &d.Detail, &d.Refused, &d.Rewritten,
+			&d.Site, &d.Since, &d.Journal, &d.Stored, &d.LastCheck, &d.Skew, &health); err != nil {
 			return nil, fmt.Errorf("cannot read the devices: %w", err)
 		}
 		if d.State == "" {
 			d.State = "unseen"
 		}
-		if r, err := limen.DecodeRecord(body); err == nil {
-			d.Outcome = string(r.Decision.Outcome)
+		if h, err := wire.DecodeHealth(health); err == nil {
+			d.Health = &h
 		}
 		out = append(out, d)
 	}
@@ -107,12 +131,8 @@ const (
 // they are of: the pseudonym that one of them knows it by is given by 8 to 64 of
 // its first hex digits.
 func (r *Records) History(ctx context.Context, digits string) ([]CheckView, error) {
-	if len(digits) < 8 || len(digits) > 64 || strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" {
-		return nil, fmt.Errorf("a document is named by 8 to 64 hex digits of its pseudonym, not by %d characters", len(digits))
-	}
-	from, err := hex.DecodeString(digits + strings.Repeat("0", 64-len(digits)))
-	to, err2 := hex.DecodeString(digits + strings.Repeat("f", 64-len(digits)))
-	if err := errors.Join(err, err2); err != nil {
+	from, to, err := pseudonymRange(digits)
+	if err != nil {
 		return nil, err
 	}
 	checks, err := r.checks(ctx, joined+"SELECT e.device, e.number, e.received, e.body FROM entries e WHERE "+aboutThem+" ORDER BY e.sequence DESC LIMIT $3", from, to, mostChecks)
@@ -120,6 +140,16 @@ func (r *Records) History(ctx context.Context, digits string) ([]CheckView, erro
 		return nil, err
 	}
 	return r.withAhead(ctx, checks, mostChecks, from, to)
+}
+
+// pseudonymRange are the least and the greatest pseudonym with these first digits.
+func pseudonymRange(digits string) (from, to []byte, err error) {
+	if len(digits) < 8 || len(digits) > 64 || strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" {
+		return nil, nil, fmt.Errorf("a document is named by 8 to 64 hex digits of its pseudonym, not by %d characters", len(digits))
+	}
+	from, err = hex.DecodeString(digits + strings.Repeat("0", 64-len(digits)))
+	to, err2 := hex.DecodeString(digits + strings.Repeat("f", 64-len(digits)))
+	return from, to, errors.Join(err, err2)
 }
 
 func (r *Records) checks(ctx context.Context, query string, args ...any) ([]CheckView, error) {
@@ -188,4 +218,9 @@ func scanCheck(rows *sql.Rows) (CheckView, error) {
 		c.Document = hex.EncodeToString(p[:4])
 	}
 	return c, nil
+}
+
+// ChecksOf are the last entries of one device, newest first, at most n.
+func (r *Records) ChecksOf(ctx context.Context, device string, n int) ([]CheckView, error) {
+	return r.checks(ctx, "SELECT device, number, received, body FROM entries WHERE device = $1 ORDER BY number DESC LIMIT $2", device, min(max(n, 0), mostChecks))
 }

@@ -33,9 +33,10 @@ type Asker struct {
 
 // FoundCheck is an inspection as an answer has it.
 type FoundCheck struct {
-	Index uint64 `json:"index"`
+	Index uint64 `json:"index"` // in this journal, unless elsewhere
 	limen.Earlier
-	Reasons []limen.Reason `json:"reasons,omitempty"` // why referred
+	Elsewhere bool           `json:"elsewhere,omitempty"` // another device's, known by the region's index or from the centre
+	Reasons   []limen.Reason `json:"reasons,omitempty"`   // why referred
 }
 
 // DeviceCount is how often one device has seen a document.
@@ -94,28 +95,34 @@ func (h *History) Find(ctx context.Context, d Document, by Asker) (Found, error)
 	if err != nil {
 		return Found{}, err
 	}
-	seen, err := h.everywhere(ctx, about, time.Time{}, maxFound+1)
+	seen, err := h.sights(ctx, about.Pseudonym, time.Time{}, maxFound+1)
 	if err != nil {
 		return Found{}, err
 	}
-	if err := h.note(ctx, "find", by, about, len(seen)); err != nil {
+	others, from, err := h.ask(ctx, about)
+	if err != nil {
+		return Found{}, err
+	}
+	if err := h.note(ctx, "find", by, about, len(seen)+len(others)); err != nil {
 		return Found{}, err
 	}
 	f := Found{Devices: []DeviceCount{}, Checks: []FoundCheck{}, Sources: []Source{{Device: h.opts.Device, AsOf: h.opts.Now().UTC(), Entries: h.journal.Size()}}}
-	if r, err := h.Region(); err != nil {
-		return Found{}, err
-	} else if !r.AsOf.IsZero() {
-		f.Sources = append(f.Sources, Source{Device: "the region", AsOf: r.AsOf, Entries: r.To, Partial: !r.Whole})
+	if from != nil {
+		f.Sources = append(f.Sources, *from)
 	}
-	if len(seen) > maxFound {
-		seen, f.More = seen[:maxFound], true
-	}
-	f.Times = len(seen)
 	for _, s := range seen {
-		f.Checks = append(f.Checks, FoundCheck{s.index, s.earlier, s.reasons})
+		f.Checks = append(f.Checks, FoundCheck{Index: s.index, Earlier: s.earlier, Reasons: s.reasons})
 	}
-	if len(seen) > 0 {
-		f.First, f.Last = &f.Checks[len(seen)-1].At, &f.Checks[0].At
+	for _, e := range others {
+		f.Checks = append(f.Checks, FoundCheck{Earlier: e, Elsewhere: true})
+	}
+	slices.SortStableFunc(f.Checks, func(a, b FoundCheck) int { return newestFirst(a.Earlier, b.Earlier) })
+	if len(f.Checks) > maxFound {
+		f.Checks, f.More = f.Checks[:maxFound], true
+	}
+	f.Times = len(f.Checks)
+	if f.Times > 0 {
+		f.First, f.Last = &f.Checks[f.Times-1].At, &f.Checks[0].At
 	}
 	f.Devices = countDevices(f.Checks)
 	return f, nil
@@ -152,6 +159,12 @@ func (h *History) note(ctx context.Context, what string, by Asker, about limen.S
 		return fmt.Errorf("the question cannot be recorded, so it is not answered: %w", err)
 	}
 	return nil
+}
+
+// Notice records what the centre sent the device, and what became of it.
+func (h *History) Notice(ctx context.Context, n limen.Notice) error {
+	_, err := h.append(ctx, limen.NewNotice(n, h.opts.Site, h.opts.Device, newID(), h.opts.Now()))
+	return err
 }
 
 // Correct records what an entry says wrongly; the entry stays as it is.

@@ -17,9 +17,10 @@ import (
 
 // Selection is what is to be erased: one of its fields is set.
 type Selection struct {
-	Document *Document `json:"document,omitempty"`
-	Before   time.Time `json:"before,omitzero"`   // entries older than this, but questions
-	Entries  []uint64  `json:"entries,omitempty"` // and what officers said of them
+	Document *Document     `json:"document,omitempty"`
+	Traces   []limen.Trace `json:"-"`                 // … or as the centre knows it
+	Before   time.Time     `json:"before,omitzero"`   // entries older than this, but questions
+	Entries  []uint64      `json:"entries,omitempty"` // and what officers said of them
 }
 
 // Erased is what an erasure took away.
@@ -39,7 +40,12 @@ func (h *History) Erase(ctx context.Context, s Selection, by Asker) (Erased, err
 	var err error
 	switch {
 	case s.Document != nil:
-		out, err = h.eraseDocument(ctx, *s.Document)
+		if h.opts.Pseudonyms == nil {
+			return out, errNoKeys
+		}
+		out, err = h.eraseDocument(ctx, h.opts.Pseudonyms.Traces(s.Document.Issuer, s.Document.Number))
+	case len(s.Traces) > 0:
+		out, err = h.eraseDocument(ctx, s.Traces)
 	case !s.Before.IsZero():
 		out, err = h.eraseOld(ctx, s.Before, time.Time{})
 	case len(s.Entries) > 0:
@@ -58,27 +64,17 @@ func (h *History) Erase(ctx context.Context, s Selection, by Asker) (Erased, err
 
 // eraseDocument forgets all of a document, also what others saw of it. A check that is being made meanwhile
 // goes too, or is that of a document never seen before.
-func (h *History) eraseDocument(ctx context.Context, d Document) (Erased, error) {
-	if h.opts.Pseudonyms == nil {
-		return Erased{}, errNoKeys
-	}
-	traces := h.opts.Pseudonyms.Traces(d.Issuer, d.Number)
-	known, err := h.known(traces)
+func (h *History) eraseDocument(ctx context.Context, about []limen.Trace) (Erased, error) {
+	known, err := h.known(about)
 	if err != nil {
 		return Erased{}, err
 	}
-	var out Erased
-	if len(known) == 0 { // others may have seen it all the same
-		for _, t := range traces {
-			if any, err := h.any(farPrefix(t)); err != nil {
-				return out, err
-			} else if any {
-				if err := h.journal.Forget(ctx, journal.Erasure{Beside: [][]byte{farPrefix(t)}}); err != nil {
-					return out, err
-				}
-			}
+	if h.opts.Region != nil { // it may know of others' checks what this device never saw
+		if err := h.opts.Region.Forget(about); err != nil {
+			return Erased{}, err
 		}
 	}
+	var out Erased
 	for _, p := range known {
 		for round := 0; ; round++ {
 			entries, err := h.entriesOf(p)
@@ -89,9 +85,6 @@ func (h *History) eraseDocument(ctx context.Context, d Document) (Erased, error)
 				break
 			}
 			names, err := h.besides(p)
-			for _, t := range traces {
-				names = append(names, farPrefix(t))
-			}
 			if err == nil {
 				err = h.tellCentre(ctx, entries)
 			}
@@ -155,8 +148,10 @@ func (h *History) Retain(ctx context.Context, p limen.Policy) (Erased, error) {
 		}
 		return now.Add(-keep)
 	}
-	if err := h.expireRegion(ctx, p.History.IndexExpires); err != nil {
-		return Erased{}, err
+	if h.opts.Region != nil && p.History.IndexExpires > 0 {
+		if err := h.opts.Region.Expire(now.Add(-p.History.IndexExpires)); err != nil {
+			return Erased{}, err
+		}
 	}
 	out, err := h.eraseOld(ctx, before(p.History.Keep), before(p.History.KeepQuestions))
 	if err != nil || out.Entries == 0 {

@@ -18,20 +18,18 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"limen"
 	"limen/sync/journal"
 )
 
 // Options say whose history it is. What is left out cannot be asked for: without
-// Pseudonyms no document, without Signer no correction, without Centre nothing
-// that other devices recorded.
+// Pseudonyms no document, without Signer no correction.
 type Options struct {
 	Pseudonyms   limen.Pseudonymizer
-	Signer       limen.Signer  // signs corrections
-	Centre       note.Verifier // signs what other devices recorded
+	Signer       limen.Signer // signs corrections
 	Site, Device string
+	Region       Region           // what other devices saw; nil: not known here
+	Online       Online           // asks the centre; nil: none
 	Sent         func() uint64    // entries the centre may hold, which it must be told of when they are erased; nil: none
 	Now          func() time.Time // time.Now when nil
 	Log          *slog.Logger     // may be nil
@@ -171,10 +169,10 @@ func wasLost(r limen.Record) bool {
 	return false
 }
 
-// Earlier implements limen.History: the document's inspections since a time,
-// newest first, at most 50.
+// Earlier implements limen.History: the document's inspections since a time, here
+// and on other devices of the region, newest first, at most 50.
 func (h *History) Earlier(ctx context.Context, about limen.Subject, since time.Time) ([]limen.Earlier, error) {
-	seen, err := h.everywhere(ctx, about, since, maxEarlier)
+	seen, err := h.sights(ctx, about.Pseudonym, since, maxEarlier)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +180,13 @@ func (h *History) Earlier(ctx context.Context, about limen.Subject, since time.T
 	for _, s := range seen {
 		out = append(out, s.earlier)
 	}
-	return out, nil
+	others, _, err := h.elsewhere(about, since, maxEarlier)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, others...)
+	slices.SortStableFunc(out, newestFirst)
+	return out[:min(len(out), maxEarlier)], nil
 }
 
 // Shown is one entry as commands print it.

@@ -144,7 +144,7 @@ func (h *History) besides(p limen.Pseudonym) (names [][]byte, err error) {
 		return nil, err
 	}
 	for _, t := range traces {
-		names = append(names, mapName(t), farPrefix(t))
+		names = append(names, mapName(t))
 	}
 	asked, err := h.questions(p)
 	if err != nil {
@@ -183,7 +183,7 @@ func (h *History) Tidy(ctx context.Context) error {
 			continue
 		}
 		under := slices.Concat(nameMap, key)
-		e.Beside = append(e.Beside, under, slices.Concat(nameFar, key), pair.Name)
+		e.Beside = append(e.Beside, under, pair.Name)
 		for m, err := range h.journal.BesideUnder(under) {
 			if err != nil {
 				return err

@@ -27,7 +27,6 @@ type Questions interface {
 	Export(ctx context.Context, d Document, by Asker) (Exported, error)
 	Erase(ctx context.Context, s Selection, by Asker) (Erased, error)
 	Correct(ctx context.Context, index uint64, says string, by Asker) (limen.Receipt, error)
-	Learn(ctx context.Context, delta []byte) (Region, error)
 	Close() error
 }
 
@@ -79,7 +78,6 @@ func (h *History) Serve(ctx context.Context, path string) error {
 	mux.HandleFunc("POST /correct", answering(func(ctx context.Context, q request) (limen.Receipt, error) {
 		return h.Correct(ctx, q.Index, q.Says, q.By)
 	}))
-	mux.HandleFunc("POST /learn", answering(func(ctx context.Context, q request) (Region, error) { return h.Learn(ctx, q.Delta) }))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stopped := make(chan error, 1)
 	go func() {
@@ -101,12 +99,11 @@ type request struct {
 	Erase    Selection `json:"erase,omitzero"`
 	Index    uint64    `json:"index,omitempty"`
 	Says     string    `json:"says,omitempty"`
-	Delta    []byte    `json:"delta,omitempty"`
 	By       Asker     `json:"by,omitzero"`
 }
 
 // maxRequest bounds a question.
-const maxRequest = 2 << 20
+const maxRequest = 1 << 20
 
 func answering[T any](answer func(context.Context, request) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -179,11 +176,6 @@ func (c *Client) Erase(ctx context.Context, s Selection, by Asker) (e Erased, er
 // Correct is History.Correct.
 func (c *Client) Correct(ctx context.Context, index uint64, says string, by Asker) (r limen.Receipt, err error) {
 	return r, c.post(ctx, "correct", request{Index: index, Says: says, By: by}, &r)
-}
-
-// Learn is History.Learn.
-func (c *Client) Learn(ctx context.Context, delta []byte) (r Region, err error) {
-	return r, c.post(ctx, "learn", request{Delta: delta}, &r)
 }
 
 // Close gives up the connection.

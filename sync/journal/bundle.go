@@ -51,11 +51,16 @@ func (j *Journal) Bundle(ctx context.Context, i uint64) ([]byte, error) {
 	if tlog.CheckRecord(proof, int64(c.Size), c.Root, int64(i), tlog.RecordHash(e.Leaf[:])) != nil {
 		return nil, errors.New("cannot export: the journal's tree does not have the root that was signed; `limen history verify` tells more")
 	}
+	return WriteBundle(i, e.Salt, e.Body, proof, signed), nil
+}
+
+// WriteBundle puts a bundle together from what was proven.
+func WriteBundle(i uint64, salt, body []byte, proof tlog.RecordProof, signed []byte) []byte {
 	b := []byte(bundleHead + "extra ")
-	extra := append(append([]byte(bundleExtra), e.Salt...), e.Body...)
+	extra := append(append([]byte(bundleExtra), salt...), body...)
 	b = fmt.Appendf(append(base64.StdEncoding.AppendEncode(b, extra), '\n'), "index %d\n", i)
 	for _, h := range proof {
 		b = append(base64.StdEncoding.AppendEncode(b, h[:]), '\n')
 	}
-	return append(append(b, '\n'), signed...), nil
+	return append(append(b, '\n'), signed...)
 }

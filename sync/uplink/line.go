@@ -29,7 +29,7 @@ type line struct {
 // farewell is how long a closing line may take to say so.
 const farewell = 300 * time.Millisecond
 
-// dial connects, subscribes to the device's receipts and announces it.
+// dial connects, subscribes to what the centre says to the device, and announces it.
 func (u *Uplink) dial(ctx context.Context) (*line, error) {
 	l := &line{u: u, broker: u.brokers[0], answers: make(chan []byte, 8)}
 	l.ctx, l.lose = context.WithCancelCause(context.Background())
@@ -47,14 +47,13 @@ func (u *Uplink) dial(ctx context.Context) (*line, error) {
 		l.close(false)
 		return nil, fmt.Errorf("the broker at %s does not take the device: %w", l.broker, err)
 	}
-	// At QoS 0: a receipt that is lost comes with the next sending, and to a
+	// At QoS 0: what is lost comes with the next sending or the next ask, and to a
 	// broker a subscription at QoS 1 costs a queue on its disk.
-	token := l.client.Subscribe(wire.Topic(u.opts.Device, wire.KindReceipt), 0, func(_ mqtt.Client, m mqtt.Message) {
-		select {
-		case l.answers <- m.Payload():
-		default: // a flood of answers: the batch is sent again, and answered again
-		}
-	})
+	topics := map[string]byte{}
+	for _, kind := range []wire.Kind{wire.KindReceipt, wire.KindReply, wire.KindCommand} {
+		topics[wire.Topic(u.opts.Device, kind)] = 0
+	}
+	token := l.client.SubscribeMultiple(topics, l.hear)
 	err = l.await(ctx, token, "subscribing")
 	if err == nil {
 		// 0x80 in a SUBACK is no error to paho.
@@ -75,6 +74,23 @@ func (u *Uplink) dial(ctx context.Context) (*line, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// hear takes what the broker delivers.
+func (l *line) hear(_ mqtt.Client, m mqtt.Message) {
+	switch _, kind, _ := wire.ParseTopic(m.Topic()); kind {
+	case wire.KindReceipt:
+		select {
+		case l.answers <- m.Payload():
+		default: // a flood of answers: the batch is sent again, and answered again
+		}
+	case wire.KindReply:
+		l.u.hear(m.Payload())
+	case wire.KindCommand:
+		if l.u.opts.Commanded != nil {
+			l.u.opts.Commanded(m.Payload())
+		}
+	}
 }
 
 // open dials and secures the connection that paho will use.
@@ -110,7 +126,7 @@ func (l *line) options(secured net.Conn, will []byte) *mqtt.ClientOptions {
 		SetConnectRetry(false).
 		SetConnectTimeout(o.ConnectTimeout).
 		SetWriteTimeout(o.ReceiptTimeout).
-		SetKeepAlive(30*time.Second).
+		SetKeepAlive(o.KeepAlive).
 		SetPingTimeout(10*time.Second).
 		SetOrderMatters(false).
 		SetBinaryWill(wire.Topic(o.Device, wire.KindStatus), will, 1, true).
@@ -119,7 +135,37 @@ func (l *line) options(secured net.Conn, will []byte) *mqtt.ClientOptions {
 
 func (u *Uplink) status(s wire.State) ([]byte, error) {
 	o := u.opts
-	return wire.Status{Device: o.Device, Session: o.Session, State: s, Software: o.Software, Size: o.Outbox.Size()}.Encode()
+	said := wire.Status{Device: o.Device, Session: o.Session, State: s, Software: o.Software, Size: o.Outbox.Size()}
+	if s == wire.StateRunning && o.Health != nil {
+		h := o.Health()
+		said.Health = &h
+	}
+	return said.Encode()
+}
+
+// report sends the device's health now and then, until ctx ends or the line
+// is lost.
+func (l *line) report(ctx context.Context) {
+	if l.u.opts.Health == nil {
+		return
+	}
+	regularly := time.NewTicker(l.u.opts.HealthEvery)
+	defer regularly.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-regularly.C:
+		case <-l.u.tell:
+		}
+		said, err := l.u.status(wire.StateRunning)
+		if err == nil {
+			err = l.publish(wire.KindStatus, said, true)
+		}
+		if err != nil {
+			l.u.opts.Log.Warn("the device's health was not sent", "error", err)
+		}
+	}
 }
 
 // await waits for paho at most ConnectTimeout, and closes the connection

@@ -62,17 +62,25 @@ type Options struct {
 	// Software and Session go into the device's status; Session is fresh at
 	// each start of the appliance (default: random).
 	Software, Session string
-	ConnectTimeout    time.Duration // for dialing, TLS and MQTT each (10 s)
-	ReceiptTimeout    time.Duration // until a batch is sent again (15 s)
-	RefusedPause      time.Duration // until a refused batch is tried again (1 min)
-	BackoffMin        time.Duration // pause after a lost connection, doubling … (1 s)
-	BackoffMax        time.Duration // … up to this (1 min)
-	MaxEntries        int           // of one batch (64)
-	OnState           func(State)   // called with each change; must not block
+	// Health, when set, says how the device is: at its birth, whenever Tell is
+	// called, and every HealthEvery. It must not block.
+	Health         func() wire.Health
+	HealthEvery    time.Duration // (1 min)
+	KeepAlive      time.Duration // a broker misses a dead device after 1.5 of it (6 s)
+	ConnectTimeout time.Duration // for dialing, TLS and MQTT each (10 s)
+	ReceiptTimeout time.Duration // until a batch is sent again (15 s)
+	RefusedPause   time.Duration // until a refused batch is tried again (1 min)
+	BackoffMin     time.Duration // pause after a lost connection, doubling … (1 s)
+	BackoffMax     time.Duration // … up to this (1 min)
+	MaxEntries     int           // of one batch (64)
+	OnState        func(State)   // called with each change; must not block
 	// Cosigned is given the centre's cosignature lines on the checkpoint of
 	// size entries, unchecked. What it does with them delays the next batch.
 	Cosigned func(size uint64, lines []byte)
-	Log      *slog.Logger
+	// Commanded is given what comes as a command, unchecked, maybe several at
+	// the same time.
+	Commanded func(sealed []byte)
+	Log       *slog.Logger
 }
 
 // Uplink is one device's way to the centre.
@@ -83,6 +91,9 @@ type Uplink struct {
 
 	mu    sync.Mutex
 	state State
+	tell  chan struct{}              // the device's health has changed
+	line  *line                      // nil while away
+	asked map[string]chan wire.Reply // by the ask's id
 }
 
 // New checks the options; nothing is dialed before Run.
@@ -109,6 +120,8 @@ func New(opts Options) (*Uplink, error) {
 		}
 	}
 	def(&opts.ConnectTimeout, 10*time.Second)
+	def(&opts.HealthEvery, time.Minute)
+	def(&opts.KeepAlive, 6*time.Second)
 	def(&opts.ReceiptTimeout, 15*time.Second)
 	def(&opts.RefusedPause, time.Minute)
 	def(&opts.BackoffMin, time.Second)
@@ -123,7 +136,11 @@ func New(opts Options) (*Uplink, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Uplink{opts: opts, brokers: brokers, pace: newPace(opts.MaxEntries, opts.ReceiptTimeout), state: State{Phase: Away, Since: time.Now()}}, nil
+	return &Uplink{
+		opts: opts, brokers: brokers, pace: newPace(opts.MaxEntries, opts.ReceiptTimeout),
+		state: State{Phase: Away, Since: time.Now()}, tell: make(chan struct{}, 1),
+		asked: map[string]chan wire.Reply{},
+	}, nil
 }
 
 func isPort(s string) bool {
@@ -156,6 +173,14 @@ func (u *Uplink) State() State {
 	u.mu.Unlock()
 	s.Held, s.Behind = u.opts.Outbox.Position(), u.opts.Outbox.Behind()
 	return s
+}
+
+// Tell has the device's health sent soon; it never blocks.
+func (u *Uplink) Tell() {
+	select {
+	case u.tell <- struct{}{}:
+	default:
+	}
 }
 
 func (u *Uplink) enter(phase Phase, reason error) {
@@ -211,11 +236,16 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	}
 	running := ctx
 	defer func() { l.close(running.Err() != nil) }()
+	u.use(l)
+	defer u.use(nil)
 	u.enter(Connected, nil)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(l.ctx, cancel) // Next waits on the journal, not on the line
 	defer stop()
+	var reporting sync.WaitGroup
+	reporting.Go(func() { l.report(ctx) })
+	defer func() { cancel(); reporting.Wait() }()
 	live := u.opts.Outbox.Size() // entries from here on happen while this connection lasts
 	for silent, gaps := 0, 0; ; {
 		if live, err = u.ahead(ctx, l, live); err != nil {

@@ -2,8 +2,11 @@
 // the topics and the payloads. wire.cddl is its schema.
 //
 //	limen/v1/<device>/entries   device → centre   Batch: journal entries, and the device's checkpoint over them
-//	limen/v1/<device>/status    device → centre   Status: retained birth, last will
+//	limen/v1/<device>/status    device → centre   Status: retained birth and health, last will
 //	limen/v1/<device>/receipt   centre → device   Answer: a signed receipt, or why there is none
+//	limen/v1/<device>/ask       device → centre   Ask: for sets, commands, the index, where a document was seen
+//	limen/v1/<device>/reply     centre → device   Reply: to just that ask
+//	limen/v1/<device>/command   centre → device   a sealed command, package command
 //
 // Payloads are deterministic CBOR (RFC 8949, 4.2.1), versioned and strictly
 // read: unknown keys, indefinite lengths and anything over its bound are
@@ -22,11 +25,12 @@ import (
 // Versions of the payloads; a reader takes no other. In version 1 batches had
 // none of the device's word about erased entries, in version 2 one word for all
 // of a batch's instead of tombstones, and no mappings; in version 1 answers had
-// no cosignature and no word on tombstones.
+// no cosignature and no word on tombstones. A status of version 1, which had no
+// health, is still read: a centre is updated before its devices.
 const (
-	Version       = 1 // statuses
 	BatchVersion  = 3
 	AnswerVersion = 2
+	StatusVersion = 2
 )
 
 // Bounds. A message fits a broker's usual limit of 1 MiB.
@@ -52,6 +56,9 @@ const (
 	KindEntries Kind = "entries"
 	KindStatus  Kind = "status"
 	KindReceipt Kind = "receipt"
+	KindAsk     Kind = "ask"
+	KindReply   Kind = "reply"
+	KindCommand Kind = "command"
 )
 
 // CheckIdentifier says why s is no name for a device: 1 to 40 of a-z, 0-9 and
@@ -81,8 +88,10 @@ func ParseTopic(topic string) (device string, kind Kind, err error) {
 		return "", "", errors.New("the topic is not limen/v1/<device>/<kind>")
 	}
 	kind = Kind(parts[3])
-	if kind != KindEntries && kind != KindStatus && kind != KindReceipt {
-		return "", "", errors.New("the topic's kind is none of entries, status, receipt")
+	switch kind {
+	case KindEntries, KindStatus, KindReceipt, KindAsk, KindReply, KindCommand:
+	default:
+		return "", "", errors.New("the topic's kind is none of entries, status, receipt, ask, reply, command")
 	}
 	return parts[2], kind, CheckIdentifier(parts[2])
 }
@@ -161,15 +170,16 @@ const (
 	StateLost    State = "lost"
 )
 
-// Status is a device's birth, farewell or last will.
+// Status is a device's birth, its health since, farewell or last will.
 type Status struct {
-	Version  int    `cbor:"1,keyasint"`
-	Kind     Kind   `cbor:"2,keyasint"`
-	Device   string `cbor:"3,keyasint"`
-	Session  string `cbor:"4,keyasint"` // fresh at each start of the device: a will of an older session says nothing of this one
-	State    State  `cbor:"5,keyasint"`
-	Software string `cbor:"6,keyasint,omitempty"`
-	Size     uint64 `cbor:"7,keyasint,omitempty"` // entries in the journal
+	Version  int     `cbor:"1,keyasint"`
+	Kind     Kind    `cbor:"2,keyasint"`
+	Device   string  `cbor:"3,keyasint"`
+	Session  string  `cbor:"4,keyasint"` // fresh at each start of the device: a will of an older session says nothing of this one
+	State    State   `cbor:"5,keyasint"`
+	Software string  `cbor:"6,keyasint,omitempty"`
+	Size     uint64  `cbor:"7,keyasint,omitempty"` // entries in the journal
+	Health   *Health `cbor:"8,keyasint,omitempty"` // of a device that runs
 }
 
 // Refusal is why there is no receipt.
@@ -232,7 +242,7 @@ func (b Batch) Encode() ([]byte, error) {
 
 // Encode writes a status.
 func (s Status) Encode() ([]byte, error) {
-	s.Version, s.Kind = Version, KindStatus
+	s.Version, s.Kind = StatusVersion, KindStatus
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -343,7 +353,11 @@ func (b Batch) checkBeside() error {
 }
 
 func (s Status) check() error {
-	if err := checkHead(s.Version, Version, s.Kind, KindStatus, s.Device); err != nil {
+	want := StatusVersion
+	if s.Version == 1 && s.Health == nil {
+		want = 1
+	}
+	if err := checkHead(s.Version, want, s.Kind, KindStatus, s.Device); err != nil {
 		return err
 	}
 	if s.State != StateRunning && s.State != StateStopped && s.State != StateLost {
@@ -352,7 +366,7 @@ func (s Status) check() error {
 	if len(s.Session) == 0 || len(s.Session) > maxWord || len(s.Software) > maxWord {
 		return fmt.Errorf("status with a session of %d and a software of %d bytes; the limit is %d", len(s.Session), len(s.Software), maxWord)
 	}
-	return nil
+	return s.Health.check()
 }
 
 func (a Answer) check() error {

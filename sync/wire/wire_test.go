@@ -31,11 +31,12 @@ func TestRoundTrips(t *testing.T) {
 	if got, err := DecodeBatch(raw); err != nil || !reflect.DeepEqual(got, b) {
 		t.Errorf("batch: got %+v, %v; want %+v", got, err, b)
 	}
-	s := Status{Version: Version, Kind: KindStatus, Device: "gate-1", Session: "a1", State: StateRunning, Software: "limen 1", Size: 9}
+	s := Status{Version: StatusVersion, Kind: KindStatus, Device: "gate-1", Session: "a1", State: StateRunning, Software: "limen 1", Size: 9,
+		Health: &Health{At: 1, Site: "utopia", Parts: []Part{{"camera", PartAway}}, DiskFree: 2, DiskSize: 3, TrustList: 4, StopList: 5, Full: true}}
 	if raw, err = s.Encode(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := DecodeStatus(raw); err != nil || got != s {
+	if got, err := DecodeStatus(raw); err != nil || !reflect.DeepEqual(got, s) {
 		t.Errorf("status: got %+v, %v; want %+v", got, err, s)
 	}
 	a := Answer{Version: AnswerVersion, Kind: KindReceipt, Device: "gate-1", Refusal: RefusedGap, Have: 4, Detail: "send from 4"}
@@ -47,6 +48,50 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if _, err := DecodeBatch(raw); err == nil {
 		t.Error("an answer was read as a batch")
+	}
+}
+
+// A status of version 1 is read still, and has no health.
+func TestStatusBounds(t *testing.T) {
+	many := make([]Part, maxParts+1)
+	for k := range many {
+		many[k] = Part{"a", PartWorking}
+	}
+	for name, c := range map[string]struct {
+		bend func(*Status)
+		ok   bool
+	}{
+		"version 1":              {func(s *Status) { s.Version, s.Health = 1, nil }, true},
+		"version 2, no health":   {func(s *Status) { s.Health = nil }, true},
+		"version 1 with health":  {func(s *Status) { s.Version = 1 }, false},
+		"version 3":              {func(s *Status) { s.Version = 3 }, false},
+		"too many parts":         {func(s *Status) { s.Health.Parts = many }, false},
+		"a part of no name":      {func(s *Status) { s.Health.Parts[0].Name = "" }, false},
+		"a part of another kind": {func(s *Status) { s.Health.Parts[0].State = "broken" }, false},
+		"a long site":            {func(s *Status) { s.Health.Site = strings.Repeat("a", maxWord+1) }, false},
+		"before 1970":            {func(s *Status) { s.Health.At = -1 }, false},
+	} {
+		s := Status{Version: StatusVersion, Kind: KindStatus, Device: "gate-1", Session: "a", State: StateRunning, Health: &Health{At: 1, Parts: []Part{{"camera", PartAway}}}}
+		c.bend(&s)
+		raw, err := encoding.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeStatus(raw); (err == nil) != c.ok {
+			t.Errorf("%s: got %v, want it read: %v", name, err, c.ok)
+		}
+	}
+	b, err := Health{At: 7}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := DecodeHealth(b); err != nil || h.At != 7 {
+		t.Errorf("got %+v, %v", h, err)
+	}
+	for _, bad := range []string{"", "\xf6", "\xa0\x00", "x"} {
+		if _, err := DecodeHealth([]byte(bad)); err == nil {
+			t.Errorf("DecodeHealth(%q) was accepted", bad)
+		}
 	}
 }
 
@@ -191,6 +236,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(raw)
 	f.Add(squeezer.EncodeAll(make([]byte, 1<<20), nil))
 	raw, _ = Status{Device: "gate-1", Session: "s", State: StateLost}.Encode()
+	f.Add(raw)
+	raw, _ = Status{Device: "gate-1", Session: "s", State: StateRunning, Health: &Health{At: 1, Parts: []Part{{"camera", PartAway}}}}.Encode()
 	f.Add(raw)
 	raw, _ = Answer{Device: "gate-1", Receipt: []byte("note")}.Encode()
 	f.Add(raw)

@@ -2,11 +2,16 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"limen/device"
 	"limen/hw/keystore"
+	"limen/sync/desk"
 	"limen/sync/fleet"
 )
 
@@ -33,14 +38,43 @@ func (s *Stage) openCentre(ctx context.Context) (device.UplinkConfig, error) {
 		Dir: s.path("centre"), MQTT: "127.0.0.1:0", HTTP: "127.0.0.1:0",
 		CA: authority.CAPath(), Certificate: server.Certificate, Key: server.Key,
 		Devices: []fleet.Enrolled{{Name: gate, PublicKey: keys.Signer().PublicKey()}},
+		Pages: func(c *fleet.Centre) (http.Handler, error) {
+			d, err := desk.New(c, desk.Options{})
+			if err != nil {
+				return nil, err
+			}
+			return d.Handler(), nil
+		},
+	}
+	if err := s.addUser(ctx); err != nil {
+		return device.UplinkConfig{}, err
 	}
 	if err := s.StartCentre(ctx); err != nil {
 		return device.UplinkConfig{}, err
 	}
+	operations, err := fleet.PrepareOperationsKey(s.centre.Dir)
+	if err != nil {
+		return device.UplinkConfig{}, err
+	}
 	return device.UplinkConfig{
-		Broker: "tls://" + s.Centre.MQTTAddr(), CA: authority.CAPath(), Certificate: client.Certificate, Key: client.Key,
+		OperationsKey: operations,
+		Broker:        "tls://" + s.Centre.MQTTAddr(), CA: authority.CAPath(), Certificate: client.Certificate, Key: client.Key,
 		ReceiptKey: s.Centre.ReceiptKey(),
 	}, nil
+}
+
+// User is the account the demo's centre has, in every role but technician.
+const User = "demo"
+
+// addUser makes the centre's one account, with a password of this run.
+func (s *Stage) addUser(ctx context.Context) error {
+	records, err := fleet.CreateRecords(s.centre.Dir)
+	if err != nil {
+		return err
+	}
+	s.Password = strings.ToLower(rand.Text()[:16])
+	err = records.AddUser(ctx, User, s.Password, fleet.Roles{fleet.Operator, fleet.Supervisor, fleet.PrivacyOfficer}, time.Now())
+	return errors.Join(err, records.Close())
 }
 
 // StartCentre starts the centre, at the address it had before. A broken-off

@@ -33,6 +33,8 @@ type Stage struct {
 	Dir    string        // everything lies here; a fresh temporary folder
 	Config device.Config // of the appliance, as written to Dir/limen.yaml
 	Centre *fleet.Centre
+	// Password signs User in at the centre's pages.
+	Password string
 	// StopCentre takes the centre away, broker and database, until StartCentre.
 	StopCentre func()
 
@@ -172,7 +174,7 @@ func (s *Stage) writeConfig(uplink device.UplinkConfig) error {
 	c.MRZReader = device.MRZReaderConfig{Port: s.mrzLine.Path, Protocol: "elyctis", Baud: 115200, Frame: "8N1"}
 	c.ChipReader = device.ChipReaderConfig{Kind: "pn532", Port: s.nfcLine.Path}
 	c.Camera.Source = s.camera.URL()
-	c.Trust, c.Store, c.Keys, c.Socket = s.path("trust"), s.path("store"), s.path("keys"), s.path("limen.sock")
+	c.Trust, c.Store, c.Keys, c.Socket, c.Sets = s.path("trust"), s.path("store"), s.path("keys"), s.path("limen.sock"), s.path("sets")
 	c.History.Scope = []device.ScopeConfig{{Documents: []string{"*"}, Issuers: []string{"UTO"}}}
 	c.Sites = []device.SiteConfig{{Name: site, Latitude: 54.6341, Longitude: 25.2858}}
 	c.Lookups = []device.LookupConfig{
