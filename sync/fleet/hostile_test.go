@@ -61,6 +61,12 @@ func testNoDeviceJoinsAnothersEntries(t *testing.T, at place) {
 			t.Errorf("got checks of %s, %v; want %s: each device's document and what gate-13 claims", got, err, want)
 		}
 	}
+	// Nor does it have another document erased with the one that is ordered.
+	traces, devices, err := b.records.TracesOf(t.Context(), fmt.Sprintf("%x", p[:]))
+	trace := fleetKey{}.Traces("UTO", "L898902C3")[0]
+	if err != nil || len(traces) != 1 || string(traces[0]) != string(append(trace.Key[:], trace.Hash[:]...)) || len(devices) != 1 || devices[0] != one.name {
+		t.Errorf("to be erased: got %d documents known by %v, %v; want the one gate-11 knows", len(traces), devices, err)
+	}
 }
 
 // What one device records, however odd and however much, does not keep the

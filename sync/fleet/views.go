@@ -115,13 +115,15 @@ func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
 	return r.withAhead(ctx, checks, n, nil, nil)
 }
 
-// joined are the pseudonyms of the document that one from $1 to $2 is of, and
-// aboutThem the entries about it. What leads to a pseudonym is a device's word
+// ofThose are mappings of pseudonyms from $1 to $2, joined the pseudonyms of the
+// document that those are of, and aboutThem the entries about it. What leads to a pseudonym is a device's word
 // about its own entries, and it may know others' pseudonyms: so it joins no
 // other device's entries, and a pseudonym is of the device that had it first.
 const (
+	ofThose = ` one.pseudonym BETWEEN $1 AND $2 AND one.device = (SELECT f.device FROM entries f WHERE f.document = one.pseudonym ORDER BY f.sequence LIMIT 1) `
+
 	joined = `WITH joined AS (SELECT other.device, other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash
-		WHERE one.pseudonym BETWEEN $1 AND $2 AND one.device = (SELECT f.device FROM entries f WHERE f.document = one.pseudonym ORDER BY f.sequence LIMIT 1)) `
+		WHERE` + ofThose + `) `
 
 	aboutThem = `(e.document BETWEEN $1 AND $2 OR e.document IN (SELECT pseudonym FROM joined)
 		AND EXISTS (SELECT 1 FROM joined j WHERE j.device = e.device AND j.pseudonym = e.document))`
