@@ -5,7 +5,7 @@ import (
 	"errors"
 	"image"
 	"math"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,17 +115,14 @@ func TestComparisonWaitsWhileItIsClose(t *testing.T) {
 	}
 }
 
-// pretending looks live in the first frames and like a picture later.
+// pretending looks live at first, and like a picture from when picture is set.
 type pretending struct {
 	drifting
-	mu   sync.Mutex
-	seen int
+	picture atomic.Bool
 }
 
 func (p *pretending) Live(image.Image, matcher.Box) (float64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.seen++; p.drifting.seen > 3 {
+	if p.picture.Load() {
 		return 0.05, nil
 	}
 	return 0.98, nil
@@ -151,6 +148,7 @@ func TestFramesAddedToTheComparisonAreWatched(t *testing.T) {
 	if status, why := live.(limen.PresentationJudge).Presentation(); status != limen.Passed {
 		t.Fatalf("before the comparison: got %s %v, want passed", status, why)
 	}
+	p.picture.Store(true)
 	portrait := &described{Image: image.NewGray(image.Rect(0, 0, 8, 8)), template: matcher.Template{1, 0, 0, 0}}
 	if c, err := live.Compare(ctx, portrait); err != nil || c.Score < c.Threshold {
 		t.Fatalf("got %+v, %v; want a match", c, err)

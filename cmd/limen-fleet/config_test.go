@@ -158,3 +158,35 @@ func TestRoleNeedsMigratedRecords(t *testing.T) {
 		t.Error("serve did not stop")
 	}
 }
+
+// A device is told the keys that the centre of the configuration signs with,
+// wherever those lie.
+func TestEnrolTellsTheConfiguredKeys(t *testing.T) {
+	dir, shared, out := t.TempDir(), t.TempDir(), t.TempDir()
+	receipts, err := fleet.PrepareReceiptKey(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	witness, err := fleet.PrepareWitnessKey(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, extra string
+		own         bool
+	}{{"in its folder", "", true}, {"elsewhere", "receipt_key: " + filepath.Join(shared, "receipt.key") + "\n", false}} {
+		path := filepath.Join(t.TempDir(), "fleet.yaml")
+		if err := os.WriteFile(path, []byte("dir: "+dir+"\n"+test.extra), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, text, errText := command(t, "enrol", "gate-1", "--key", publicKey(1), "--out", out, "--config", path, "--json")
+		var e enrolled
+		if err := json.Unmarshal([]byte(text), &e); code != 0 || err != nil {
+			t.Errorf("%s: got %d, %s, %v", test.name, code, errText, err)
+			continue
+		}
+		if (e.ReceiptKey == receipts) == test.own || (e.WitnessKey == witness) == test.own {
+			t.Errorf("%s: got %s and %s; want the configured keys", test.name, e.ReceiptKey, e.WitnessKey)
+		}
+	}
+}

@@ -61,10 +61,17 @@ func (c *enrolCommand) Run(con *cli.Console) error {
 		return err
 	}
 	e := enrolled{Device: c.Device, CA: filepath.Join(c.Out, "centre-ca.pem")}
-	if e.ReceiptKey, err = fleet.PrepareReceiptKey(s.Dir); err != nil {
+	keys := s.Dir
+	if s.ReceiptKey == "" {
+		e.ReceiptKey, err = fleet.PrepareReceiptKey(keys)
+	} else { // the workers' own: another would make the device refuse their receipts
+		keys = filepath.Dir(s.ReceiptKey)
+		e.ReceiptKey, err = fleet.ReceiptKeyIn(s.ReceiptKey)
+	}
+	if err != nil {
 		return err
 	}
-	if e.WitnessKey, err = fleet.PrepareWitnessKey(s.Dir); err != nil {
+	if e.WitnessKey, err = fleet.PrepareWitnessKey(keys); err != nil {
 		return err
 	}
 	if e.OperationsKey, err = fleet.PrepareOperationsKey(s.Dir); err != nil {

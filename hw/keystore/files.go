@@ -12,6 +12,7 @@ import (
 
 const (
 	fileName = "keys.json"
+	newName  = ".keys-" // begins the names of files being written
 	maxFile  = 64 << 10 // bytes
 )
 
@@ -90,7 +91,7 @@ func replace(dir, name string, content []byte) error { return write(dir, name, c
 // write writes a file so that it is there whole or not at all, also
 // after a power cut.
 func write(dir, name string, content []byte, place func(from, to string) error) error {
-	f, err := os.CreateTemp(dir, ".keys-*") // mode 0600
+	f, err := os.CreateTemp(dir, newName+"*") // mode 0600
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func change(dir string, with Seal, how func(*secrets) error) (*Keystore, error) 
 	if sealed, err = with.like(sealed).seal(s); err != nil {
 		return nil, fmt.Errorf("keystore: cannot seal the keys: %w", err)
 	}
-	if err := replace(dir, fileName, sealed); err != nil {
+	if err := errors.Join(replace(dir, fileName, sealed), sweep(dir)); err != nil {
 		return nil, fmt.Errorf("keystore: cannot write keys: %w", err)
 	}
 	return s.open(), nil

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -81,6 +82,7 @@ func (v *Vault) Unlock(passphrase Passphrase) error {
 	if err != nil {
 		return err
 	}
+	v.wipe() // those of an earlier sign-in
 	v.keys, v.contact = &s, readContact(v.dir, s)
 	return v.seen()
 }
@@ -229,20 +231,33 @@ func (v *Vault) Revoke() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.wipe()
+	var noted error
 	if revoked(v.dir) == nil {
 		note, err := json.Marshal(map[string]time.Time{"revoked": v.opts.Now().UTC()})
 		if err == nil {
 			// First, so that a power cut leaves no keys that could be opened here again.
 			err = replace(v.dir, revokedName, append(note, '\n'))
 		}
-		if err != nil {
-			return fmt.Errorf("keystore: cannot note that the keys are revoked: %w", err)
+		if err != nil { // the disk may be full: the keys go all the same
+			noted = fmt.Errorf("keystore: cannot note that the keys are revoked: %w", err)
 		}
 	}
-	if err := shred(filepath.Join(v.dir, fileName)); err != nil {
-		return fmt.Errorf("keystore: the keys cannot be destroyed: %w", err)
+	err := errors.Join(shred(filepath.Join(v.dir, fileName)), sweep(v.dir))
+	if err != nil {
+		err = fmt.Errorf("keystore: the keys cannot be destroyed: %w", err)
 	}
-	return syncDir(v.dir)
+	return errors.Join(noted, err, syncDir(v.dir))
+}
+
+// sweep destroys what the power left of key files that were being written.
+func sweep(dir string) error {
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		if f.Type().IsRegular() && strings.HasPrefix(f.Name(), newName) {
+			err = errors.Join(err, shred(filepath.Join(dir, f.Name())))
+		}
+	}
+	return err
 }
 
 // shred overwrites a file in its place and removes it.

@@ -187,3 +187,37 @@ func TestRevokedKeysAreGone(t *testing.T) {
 		t.Errorf("the file is still there: %v", err)
 	}
 }
+
+// A note that cannot be written does not save the keys, nor does a power cut
+// that once left a copy of them.
+func TestRevokingLeavesNoCopy(t *testing.T) {
+	v := newVault(t, 0)
+	body, err := os.ReadFile(filepath.Join(v.dir, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(v.dir, ".keys-123"), body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v.now = day.AddDate(9000, 0, 0) // a year that JSON has no room for
+	if err := v.Revoke(); err == nil {
+		t.Error("got no error, and there is no note")
+	}
+	if left, err := os.ReadDir(v.dir); err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v; want no file", left, err)
+	}
+}
+
+func TestRotationTakesWhatAPowerCutLeft(t *testing.T) {
+	_, dir := create(t, say("1234"))
+	left := filepath.Join(dir, ".keys-123")
+	if err := os.WriteFile(left, []byte("sealed keys"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Rotate(dir, nil, 0, say("1234")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(left); !os.IsNotExist(err) {
+		t.Errorf("what was left of an earlier writing: got %v, want it gone", err)
+	}
+}

@@ -26,10 +26,12 @@ var (
 	seed = flag.Uint64("seed", 1, "of the first run; the others follow it")
 	jobs = flag.Int("jobs", 2, "runs at a time")
 	tell = flag.Bool("tell", false, "tell each run's story")
+
+	erasures = flag.Int("erasures", 12, "power cuts during an erasure")
 )
 
 func TestMain(m *testing.M) {
-	children := map[string]func(config string) error{"writer": beWriter, "agent": beAgent, "centre": beCentre, "inspector": beInspector}
+	children := map[string]func(config string) error{"writer": beWriter, "agent": beAgent, "centre": beCentre, "inspector": beInspector, "eraser": beEraser}
 	if be := children[os.Getenv(asChild)]; be != nil {
 		if err := be(os.Getenv(childConfig)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -124,9 +124,7 @@ func metAhead(ctx context.Context, tx *sql.Tx, b wire.Batch) (sent int, differs 
 func (r *Records) withAhead(ctx context.Context, checks []CheckView, n int, from, to []byte) ([]CheckView, error) {
 	question, args := "SELECT device, number, received, body FROM ahead ORDER BY received DESC, number DESC LIMIT $1", []any{n}
 	if from != nil {
-		question, args = `SELECT device, number, received, body FROM ahead WHERE document BETWEEN $1 AND $2
-			OR document IN (SELECT other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash WHERE one.pseudonym BETWEEN $1 AND $2)
-			ORDER BY received DESC, number DESC LIMIT $3`, []any{from, to, n}
+		question, args = joined+"SELECT e.device, e.number, e.received, e.body FROM ahead e WHERE "+aboutThem+" ORDER BY e.received DESC, e.number DESC LIMIT $3", []any{from, to, n}
 	}
 	ahead, err := r.checks(ctx, question, args...)
 	if err != nil || len(ahead) == 0 {
@@ -134,29 +132,26 @@ func (r *Records) withAhead(ctx context.Context, checks []CheckView, n int, from
 	}
 	all := append(ahead, checks...)
 	slices.SortStableFunc(all, func(a, b CheckView) int { return -int(min(max(a.Received-b.Received, -1), 1)) })
-	return all[:min(len(all), n)], nil
+	all = all[:min(len(all), n)]
+	correct(all)
+	return all, nil
 }
 
 // checkAhead is the verification of what a device sent ahead.
 func (w *walk) checkAhead(ctx context.Context, tx *sql.Tx) error {
-	type row struct {
-		number           uint64
-		leaf, salt, body []byte
-	}
-	held, err := query(ctx, tx, func(r *sql.Rows, v *row) error { return r.Scan(&v.number, &v.leaf, &v.salt, &v.body) },
-		"SELECT number, leaf, salt, body FROM ahead WHERE device = $1 ORDER BY number", w.Device)
-	if err != nil {
-		return err
-	}
-	for _, v := range held {
+	held := aheadOf(ctx, tx, w.Device)
+	for w.Fault == nil {
+		v, more, err := held.next()
+		if err != nil || !more {
+			return err
+		}
 		switch {
 		case v.number < w.size:
 			w.fault(v.number, "leaf", "it was sent ahead and is held in its place too")
-			return nil
 		case len(v.leaf) != tlog.HashSize || journal.Commitment(v.salt, v.body) != journal.Hash(v.leaf):
 			w.fault(v.number, "content", "it was sent ahead, and body and salt are not what the leaf commits to")
-			return nil
 		}
+		w.index(v.number, v.body, v.document)
 	}
 	return nil
 }

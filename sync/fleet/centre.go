@@ -307,6 +307,13 @@ func PrepareReceiptKey(dir string) (string, error) {
 	return public, err
 }
 
+// ReceiptKeyIn is the key devices verify receipts with, of the file with the key
+// that signs them.
+func ReceiptKeyIn(path string) (string, error) {
+	_, public, err := readReceiptKey(path)
+	return public, err
+}
+
 // PrepareOperationsKey makes the key that signs sets and commands where the
 // centre in dir has none, and returns what devices check them with.
 func PrepareOperationsKey(dir string) (string, error) {

@@ -79,7 +79,7 @@ func (r *Records) TracesOf(ctx context.Context, digits string) (traces [][]byte,
 		err := scan(&key, &hash)
 		traces = append(traces, slices.Concat(key, hash))
 		return err
-	}, "SELECT DISTINCT fleet_key, hash FROM mappings WHERE pseudonym BETWEEN $1 AND $2 ORDER BY 1 LIMIT 3", from, to)
+	}, "SELECT DISTINCT one.fleet_key, one.hash FROM mappings one WHERE"+ofThose+"ORDER BY 1 LIMIT 3", from, to)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +89,7 @@ func (r *Records) TracesOf(ctx context.Context, digits string) (traces [][]byte,
 		devices = append(devices, d)
 		return err
 	}, `SELECT DISTINCT other.device FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash
-		WHERE one.pseudonym BETWEEN $1 AND $2 ORDER BY 1`, from, to)
+		WHERE`+ofThose+`ORDER BY 1`, from, to)
 	return traces, devices, err
 }
 

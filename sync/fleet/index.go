@@ -161,7 +161,7 @@ func (c *cut) takeOf(device string, from, size uint64, room int) (next uint64, t
 	}
 	for _, f := range all {
 		rec, err := limen.DecodeRecord(f.body)
-		if err != nil || rec.Started.Time().Before(c.now.Add(-index.Keep)) {
+		if err != nil || rec.Started.Time().Before(c.now.Add(-index.Keep)) || !tellable(rec) {
 			continue
 		}
 		if _, ok := index.RowOf(rec, nil, nil); !ok {
@@ -179,6 +179,25 @@ func (c *cut) takeOf(device string, from, size uint64, room int) (next uint64, t
 		}
 	}
 	return next, len(all), nil
+}
+
+// maxTold bounds a word of a record that others are told, in bytes.
+const maxTold = 100
+
+// tellable tells whether a record's words are such as others can be told. One
+// device's that are not must not keep the others' from them.
+func tellable(r limen.Record) bool {
+	return len(r.Site) <= maxTold && len(r.ID) <= maxTold && len(r.Decision.Outcome) <= maxTold && len(r.Chip.SODMark) <= maxTold && len(r.Chip.KeyMark) <= maxTold
+}
+
+// proofOf is what a chip's key proved with; "" also for what others do not
+// know, since they have room for few.
+func proofOf(r limen.Record) string {
+	switch r.Chip.Proof {
+	case "chip_authentication", "pace_mapping", "active_authentication":
+		return r.Chip.Proof
+	}
+	return ""
 }
 
 // remove lists what was erased in the new segments, and forgets where it was.
@@ -255,7 +274,11 @@ func (c *cut) build(p part) error {
 			return err
 		}
 		rec, err := limen.DecodeRecord(f.body)
-		if err != nil || len(hashes) == 0 {
+		if err != nil || len(hashes) == 0 || !tellable(rec) {
+			continue
+		}
+		place := rec.Site + "/" + f.device // the device is who sent it, whatever it says
+		if _, known := places[place]; !known && len(places) == index.MaxPlaces {
 			continue
 		}
 		var keys [][]byte
@@ -266,8 +289,8 @@ func (c *cut) build(p part) error {
 		if !ok {
 			continue
 		}
-		row.Place = uint16(name(places, &d.Places, rec.Site+"/"+rec.Device))
-		row.Proof = uint8(name(proofs, &d.Proofs, rec.Chip.Proof))
+		row.Place = uint16(name(places, &d.Places, place))
+		row.Proof = uint8(name(proofs, &d.Proofs, proofOf(rec)))
 		d.Rows = append(d.Rows, row)
 	}
 	if d.Removed, err = column[[]byte](c.ctx, c.tx, "SELECT handle FROM index_removed WHERE region = $1 AND segment = $2 ORDER BY handle", p.region, p.number); err != nil {
@@ -369,7 +392,7 @@ func (r *Records) seen(ctx context.Context, a *wire.SeenAsk) ([]index.Sighting, 
 		device string
 		number uint64
 	}
-	records := map[key]limen.Record{}
+	records := map[key]limen.Record{} // each of the device that sent it, whatever it says
 	for _, t := range a.Traces {
 		err := r.each(ctx, func(scan func(...any) error) error {
 			var k key
@@ -377,7 +400,8 @@ func (r *Records) seen(ctx context.Context, a *wire.SeenAsk) ([]index.Sighting, 
 			if err := scan(&k.device, &k.number, &body); err != nil {
 				return err
 			}
-			if rec, err := limen.DecodeRecord(body); err == nil {
+			if rec, err := limen.DecodeRecord(body); err == nil && tellable(rec) {
+				rec.Device = k.device
 				records[k] = rec
 			}
 			return nil
@@ -413,7 +437,7 @@ func sightings(records []limen.Record, since int64) (out []index.Sighting) {
 		})
 		out = append(out, index.Sighting{
 			Record: r.ID, At: r.Started.Time().UnixMilli(), Site: r.Site, Device: r.Device, Outcome: string(r.Decision.Outcome), Officer: string(officers[r.ID]),
-			Lost: lost, Corrected: amended[r.ID], Pseudonym: r.Document.Pseudonym[:], Proof: r.Chip.Proof, SODMark: r.Chip.SODMark, KeyMark: r.Chip.KeyMark,
+			Lost: lost, Corrected: amended[r.ID], Pseudonym: r.Document.Pseudonym[:], Proof: proofOf(r), SODMark: r.Chip.SODMark, KeyMark: r.Chip.KeyMark,
 		})
 	}
 	return out

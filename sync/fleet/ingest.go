@@ -69,8 +69,16 @@ func (r *Records) take(ctx context.Context, messages []message, receipts note.Si
 		return nil, fmt.Errorf("cannot store: %w", err)
 	}
 	if slices.ContainsFunc(answers, func(a wire.Answer) bool { return len(a.Forgotten) > 0 }) {
-		if err := r.database.forget(ctx, r.write); err != nil {
+		gone, err := r.database.forget(ctx, r.write)
+		if err != nil {
 			return nil, fmt.Errorf("cannot forget what was erased: %w", err)
+		}
+		// What is erased and still in a file is not forgotten: without the word
+		// the device sends its tombstones again.
+		for k := range answers {
+			if !gone {
+				answers[k].Forgotten = nil
+			}
 		}
 	}
 	return answers, nil

@@ -49,13 +49,22 @@ type heldEntry struct {
 }
 
 func entriesOf(ctx context.Context, tx *sql.Tx, device string) pages[heldEntry] {
+	return rowsOf(ctx, tx, "entries", device)
+}
+
+// aheadOf are those that were sent ahead.
+func aheadOf(ctx context.Context, tx *sql.Tx, device string) pages[heldEntry] {
+	return rowsOf(ctx, tx, "ahead", device)
+}
+
+func rowsOf(ctx context.Context, tx *sql.Tx, table, device string) pages[heldEntry] {
 	return pages[heldEntry]{after: before, key: func(e heldEntry) int64 { return int64(e.number) }, read: func(after int64) ([]heldEntry, error) {
 		return query(ctx, tx, func(r *sql.Rows, e *heldEntry) error {
 			var n int64
 			err := r.Scan(&n, &e.leaf, &e.salt, &e.body, &e.received, &e.document)
 			e.number = uint64(n)
 			return err
-		}, "SELECT number, leaf, salt, body, received, document FROM entries WHERE device = $1 AND number > $2 ORDER BY number LIMIT $3", device, after, entriesPage)
+		}, "SELECT number, leaf, salt, body, received, document FROM "+table+" WHERE device = $1 AND number > $2 ORDER BY number LIMIT $3", device, after, entriesPage)
 	}}
 }
 

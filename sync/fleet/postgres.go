@@ -86,7 +86,7 @@ func (*postgresDB) snapshot() *sql.TxOptions {
 
 // forget has nothing to do here: old versions of rows go with autovacuum, and
 // their bytes when the pages are written again, or all at once with rewrite. Encrypt the database's disk.
-func (*postgresDB) forget(context.Context, *sql.DB) error { return nil }
+func (*postgresDB) forget(context.Context, *sql.DB) (bool, error) { return true, nil }
 
 func (*postgresDB) restored(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, "SELECT setval('entries_sequence', greatest((SELECT coalesce(max(sequence), 0) FROM entries), 1))")

@@ -42,8 +42,8 @@ type database interface {
 	// restored makes the order of arrival go on after rows that were given theirs.
 	restored(ctx context.Context, tx *sql.Tx) error
 	// forget makes the database's files forget what was erased, as far as a
-	// program can.
-	forget(ctx context.Context, db *sql.DB) error
+	// program can; false where something still reads what was.
+	forget(ctx context.Context, db *sql.DB) (bool, error)
 	// rewrite writes the tables anew without what was erased.
 	rewrite(ctx context.Context, db *sql.DB) error
 }

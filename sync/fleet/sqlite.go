@@ -67,10 +67,21 @@ func (sqliteDB) snapshot() *sql.TxOptions { return nil }
 func (sqliteDB) ready(context.Context, *sql.DB, time.Time) error { return nil }
 
 // forget brings the overwriting (secure_delete) from the log into the file,
-// and ends the log. A reader that is at work may put the latter off.
-func (sqliteDB) forget(ctx context.Context, db *sql.DB) error {
+// and ends the log. A reader that is at work, such as a backup, puts it off:
+// it is not waited for, since all who store would wait too.
+func (sqliteDB) forget(ctx context.Context, db *sql.DB) (bool, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 500"); err != nil {
+		return false, err
+	}
 	var busy, frames, moved int
-	return db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+	_, again := conn.ExecContext(ctx, "PRAGMA busy_timeout = 10000")
+	return busy == 0, errors.Join(err, again)
 }
 
 // restored has nothing to do: the next row's number follows the greatest.
@@ -78,4 +89,10 @@ func (sqliteDB) restored(context.Context, *sql.Tx) error { return nil }
 
 // rewrite has nothing left to do but for what another program left in the log:
 // deleted content is overwritten when it is deleted.
-func (d sqliteDB) rewrite(ctx context.Context, db *sql.DB) error { return d.forget(ctx, db) }
+func (d sqliteDB) rewrite(ctx context.Context, db *sql.DB) error {
+	gone, err := d.forget(ctx, db)
+	if err == nil && !gone {
+		err = errors.New("somebody reads the records, such as a backup, so that their files keep what was erased: try again then")
+	}
+	return err
+}

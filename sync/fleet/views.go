@@ -115,6 +115,20 @@ func (r *Records) Checks(ctx context.Context, n int) ([]CheckView, error) {
 	return r.withAhead(ctx, checks, n, nil, nil)
 }
 
+// ofThose are mappings of pseudonyms from $1 to $2, joined the pseudonyms of the
+// document that those are of, and aboutThem the entries about it. What leads to a pseudonym is a device's word
+// about its own entries, and it may know others' pseudonyms: so it joins no
+// other device's entries, and a pseudonym is of the device that had it first.
+const (
+	ofThose = ` one.pseudonym BETWEEN $1 AND $2 AND one.device = (SELECT f.device FROM entries f WHERE f.document = one.pseudonym ORDER BY f.sequence LIMIT 1) `
+
+	joined = `WITH joined AS (SELECT other.device, other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash
+		WHERE` + ofThose + `) `
+
+	aboutThem = `(e.document BETWEEN $1 AND $2 OR e.document IN (SELECT pseudonym FROM joined)
+		AND EXISTS (SELECT 1 FROM joined j WHERE j.device = e.device AND j.pseudonym = e.document))`
+)
+
 // History are the entries about one document, newest first, whichever device
 // they are of: the pseudonym that one of them knows it by is given by 8 to 64 of
 // its first hex digits.
@@ -123,9 +137,7 @@ func (r *Records) History(ctx context.Context, digits string) ([]CheckView, erro
 	if err != nil {
 		return nil, err
 	}
-	checks, err := r.checks(ctx, `SELECT device, number, received, body FROM entries WHERE document BETWEEN $1 AND $2
-		OR document IN (SELECT other.pseudonym FROM mappings one JOIN mappings other ON other.fleet_key = one.fleet_key AND other.hash = one.hash WHERE one.pseudonym BETWEEN $1 AND $2)
-		ORDER BY sequence DESC LIMIT $3`, from, to, mostChecks)
+	checks, err := r.checks(ctx, joined+"SELECT e.device, e.number, e.received, e.body FROM entries e WHERE "+aboutThem+" ORDER BY e.sequence DESC LIMIT $3", from, to, mostChecks)
 	if err != nil {
 		return nil, err
 	}
@@ -160,20 +172,22 @@ func (r *Records) checks(ctx context.Context, query string, args ...any) ([]Chec
 	return out, rows.Err()
 }
 
-// correct puts what corrections say beside what they correct, which is older
-// and so in the same answer, or beyond its end.
+// correct puts what corrections say beside what they correct, where both are
+// in one answer. A correction that was sent ahead comes before its entry.
 func correct(checks []CheckView) {
 	type entry struct {
 		device string
 		index  uint64
 	}
 	says := map[entry][]string{}
-	for i, c := range checks { // newest first
-		checks[i].Corrections = says[entry{c.Device, c.Index}]
+	for _, c := range checks { // newest first
 		if c.Says != "" && c.About != nil {
 			at := entry{c.Device, *c.About}
 			says[at] = append(says[at], c.Says)
 		}
+	}
+	for i, c := range checks {
+		checks[i].Corrections = says[entry{c.Device, c.Index}]
 	}
 }
 

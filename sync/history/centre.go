@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
+	"slices"
 
 	"limen"
 	"limen/sync/journal"
@@ -32,7 +34,8 @@ func (h *History) Mappings(e journal.Entry) (out []wire.Mapping, err error) {
 	return out, nil
 }
 
-// Gone implements outbox.Beside. The names are random, and so is the order.
+// Gone implements outbox.Beside. The names are random, and so is the order. An
+// entry whose erasure did not begin, because the power went first, is none.
 func (h *History) Gone(limit int) (names [][]byte, entries []uint64, err error) {
 	for pair, err := range h.journal.BesideUnder(nameGone) {
 		if err != nil {
@@ -41,14 +44,47 @@ func (h *History) Gone(limit int) (names [][]byte, entries []uint64, err error) 
 		if len(names) == limit {
 			break
 		}
-		if len(pair.Value) == 8 {
-			names, entries = append(names, pair.Name), append(entries, binary.BigEndian.Uint64(pair.Value))
+		if len(pair.Value) != 8 {
+			continue
 		}
+		i := binary.BigEndian.Uint64(pair.Value)
+		if _, err := h.journal.Tombstone(i); errors.Is(err, journal.ErrNoEntry) {
+			continue
+		} else if err != nil {
+			return nil, nil, err
+		}
+		names, entries = append(names, pair.Name), append(entries, i)
 	}
 	return names, entries, nil
 }
 
-// Told implements outbox.Beside.
+// Retell implements outbox.Beside.
+func (h *History) Retell(ctx context.Context, before uint64) error {
+	erased, err := h.journal.Tombstones(before)
+	if err != nil {
+		return err
+	}
+	listed := map[uint64]bool{}
+	for pair, err := range h.journal.BesideUnder(nameGone) {
+		if err != nil {
+			return err
+		}
+		if len(pair.Value) == 8 {
+			listed[binary.BigEndian.Uint64(pair.Value)] = true
+		}
+	}
+	return h.tellCentre(ctx, slices.DeleteFunc(erased, func(i uint64) bool { return listed[i] }))
+}
+
+// Told implements outbox.Beside. The list tells which leaves went together; once
+// nothing of it is left it goes from the store's files too.
 func (h *History) Told(ctx context.Context, names [][]byte) error {
-	return h.journal.Remove(ctx, names...)
+	left, _, err := h.Gone(len(names) + 1)
+	if err != nil {
+		return err
+	}
+	if len(left) > len(names) {
+		return h.journal.Remove(ctx, names...)
+	}
+	return h.journal.Forget(ctx, journal.Erasure{Beside: names})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -187,4 +188,39 @@ func TestEraseByAgeAndEntry(t *testing.T) {
 		t.Error("something was erased without a reason")
 	}
 	s.verified(3)
+}
+
+// Once the centre has been told, no file tells which leaves went together; and
+// what the power kept from being erased keeps nothing else from being told.
+func TestWhatTheCentreWasToldIsInNoFile(t *testing.T) {
+	s := &site{t: t, dir: t.TempDir(), keys: fleet{"k1"}, now: day, plain: true, sent: func() uint64 { return 1 << 60 }}
+	s.open()
+	defer func() { s.Close() }()
+	for i := range 6 {
+		s.see("L898902C3", fmt.Sprint("of the one ", i))
+	}
+	s.see("OTHER", "of the other")
+	if err := s.tellCentre(t.Context(), []uint64{6}); err != nil { // and then the power went
+		t.Fatal(err)
+	}
+	d := utopian("L898902C3")
+	if _, err := s.Erase(t.Context(), Selection{Document: &d}, officer); err != nil {
+		t.Fatal(err)
+	}
+	names, entries, err := s.Gone(100)
+	if err != nil || len(names) != 6 || slices.Contains(entries, 6) {
+		t.Fatalf("got %d to tell, entries %v, %v; want the six that are erased", len(names), entries, err)
+	}
+	for _, some := range [][][]byte{names[:4], names[4:]} {
+		if err := s.Told(t.Context(), some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.reopen()
+	for _, n := range names {
+		if files := in(t, s.dir, n[len(nameGone):]); len(files) > 0 {
+			t.Errorf("what was told is still in %v", files)
+		}
+	}
+	s.verified(6)
 }

@@ -112,10 +112,18 @@ func (x *Index) view() (state, []*segment) {
 	return s, slices.Clone(x.segments)
 }
 
-// numbered gives names their numbers in this index.
+// elsewhere is the place of checks for which no number is left.
+const elsewhere = "elsewhere/unknown"
+
+// numbered gives names their numbers in this index. Those for which none is
+// left share the last: the checks count all the same.
 func numbered(have *[]string, names []string, most int) (out []int, err error) {
 	for _, name := range names {
 		i := slices.Index(*have, name)
+		if i < 0 && len(*have) >= most-1 {
+			name = elsewhere
+			i = slices.Index(*have, name)
+		}
 		if i < 0 {
 			if i = len(*have); i >= most {
 				return nil, fmt.Errorf("more than %d", most)

@@ -39,9 +39,9 @@ const Keep = 90 * 24 * time.Hour
 
 // Bounds of a delta.
 const (
-	MaxRows  = 20_000
-	maxNames = 4096
-	maxDelta = 16 << 20 // bytes, unpacked
+	MaxRows   = 20_000
+	MaxPlaces = 4096
+	maxDelta  = 16 << 20 // bytes, unpacked
 )
 
 // Delta is what changed in a region's index from one number to the next.
@@ -162,7 +162,7 @@ func DecodeDelta(b []byte) (Delta, error) {
 }
 
 func (d Delta) check() error {
-	if len(d.Rows) > MaxRows || len(d.Removed) > MaxRows || len(d.Places) > maxNames || len(d.Proofs) > 255 {
+	if len(d.Rows) > MaxRows || len(d.Removed) > MaxRows || len(d.Places) > MaxPlaces || len(d.Proofs) > 255 {
 		return errors.New("the delta is over its limits")
 	}
 	for _, r := range d.Rows {

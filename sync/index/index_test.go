@@ -361,3 +361,19 @@ func BenchmarkSeen(b *testing.B) {
 	b.ReportMetric(float64(len(x.segments)), "segments")
 	b.ReportMetric(float64(*entries)/grew.Seconds(), "entries/s-grown")
 }
+
+// A device that makes up place after place takes no room from the checks.
+func TestNamesBeyondTheLimitShareOne(t *testing.T) {
+	have := []string{"a/1", "b/2"}
+	got, err := numbered(&have, []string{"b/2", "c/3", "d/4", "a/1", "e/5"}, 4)
+	if err != nil || !slices.Equal(got, []int{1, 2, 3, 0, 3}) || len(have) != 4 {
+		t.Errorf("got %v of %v, %v; want the last two at one place", got, have, err)
+	}
+	if got, err = numbered(&have, []string{"f/6"}, 4); err != nil || !slices.Equal(got, []int{3}) || len(have) != 4 {
+		t.Errorf("got %v of %v, %v; want it there too", got, have, err)
+	}
+	have = []string{"a", "b", "c", "d"} // full before there was such a place
+	if _, err := numbered(&have, []string{"e"}, 4); err == nil {
+		t.Error("a name got a number that is not there")
+	}
+}

@@ -261,6 +261,9 @@ func (j *Journal) compact() error {
 		defer j.write.Unlock()
 		return j.db.DropPrefix(prefix)
 	}
+	if err := j.room(j.opts.Reserve); err != nil { // also of one that is taken up again
+		return err
+	}
 	j.write.Lock()
 	err := j.update(func(txn *badger.Txn) error { return txn.Set(numbered('x', 0), nil) })
 	j.write.Unlock()

@@ -109,3 +109,28 @@ func TestNoRoomIsRefusedUnharmed(t *testing.T) {
 		t.Errorf("Verify: got %+v, %v", v, err)
 	}
 }
+
+// An erasure that is taken up again needs room too: Badger writes through
+// sparse maps, and would end the process at every start.
+func TestErasureIsTakenUpWhereThereIsRoom(t *testing.T) {
+	j := openTest(t, t.TempDir(), testOptions())
+	appendN(t, j, 3)
+	if err := j.intend(Erasure{Entries: []uint64{1}}); err != nil {
+		t.Fatal(err)
+	}
+	var free uint64
+	j.free = func(string) (uint64, error) { return free, nil }
+	if err := j.resume(); !errors.Is(err, ErrFull) {
+		t.Errorf("got %v, want ErrFull", err)
+	}
+	free = 1 << 40
+	if err := j.resume(); err != nil {
+		t.Error(err)
+	}
+	if e, err := j.Entry(1); err != nil || !e.Erased {
+		t.Errorf("got erased %v, %v; want it erased", e.Erased, err)
+	}
+	if v, err := j.Verify(bg, Check{}); err != nil || v.Fault != nil || v.Erased != 1 {
+		t.Errorf("Verify: got %+v, %v", v, err)
+	}
+}

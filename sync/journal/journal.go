@@ -148,8 +148,18 @@ func Open(dir string, opts Options) (*Journal, error) {
 	if err := j.room(openReserve); err != nil {
 		return nil, err
 	}
+	marker, err := begin(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot begin the journal in %s: %w", dir, err)
+	}
 	if j.db, err = openStore(dir, opts); err != nil {
+		if marker != nil {
+			marker.Close()
+		}
 		return nil, err
+	}
+	if err := begun(dir, marker); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot begin the journal in %s: %w", dir, err), j.db.Close())
 	}
 	if err := errors.Join(j.load(), j.resume()); err != nil {
 		return nil, errors.Join(err, j.db.Close())

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -156,6 +158,9 @@ func openStore(dir string, opts Options) (db *badger.DB, err error) {
 			db, err = nil, corrupt(dir, "its store cannot be opened", fmt.Errorf("%v", r))
 		}
 	}()
+	if err := dropEmptyLogs(dir); err != nil {
+		return nil, fmt.Errorf("cannot open the journal in %s: %w", dir, err)
+	}
 	db, err = badger.OpenManaged(storeOptions(dir, opts.Key, opts.Log)) // managed: versions are ours
 	switch {
 	case err == nil:
@@ -170,6 +175,24 @@ func openStore(dir string, opts Options) (db *badger.DB, err error) {
 		return nil, fmt.Errorf("cannot open the journal in %s: %w", dir, err)
 	}
 	return nil, corrupt(dir, "its store cannot be opened", err)
+}
+
+// dropEmptyLogs removes write-ahead logs without a byte, which Badger does not
+// open: a power cut leaves them where a log was being made or taken away. What
+// was acknowledged was synced, and its log's size with it.
+func dropEmptyLogs(dir string) error {
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		if !f.Type().IsRegular() || filepath.Ext(f.Name()) != ".mem" {
+			continue
+		}
+		info, none := f.Info()
+		if none == nil && info.Size() == 0 {
+			none = os.Remove(filepath.Join(dir, f.Name()))
+		}
+		err = errors.Join(err, none)
+	}
+	return err
 }
 
 // storeLog passes on what Badger reports of trouble; the rest is its own.

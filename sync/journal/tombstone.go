@@ -81,6 +81,26 @@ func (j *Journal) Tombstone(i uint64) (signed []byte, err error) {
 	return signed, err
 }
 
+// Tombstones are the entries before one that are erased.
+func (j *Journal) Tombstones(before uint64) (erased []uint64, err error) {
+	err = j.view(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{'t'}})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			i, err := parseUint64(it.Item().Key()[1:])
+			if err != nil {
+				return corrupt(j.dir, "a tombstone's key is none", err)
+			}
+			if i >= before {
+				return nil
+			}
+			erased = append(erased, i)
+		}
+		return nil
+	})
+	return erased, err
+}
+
 // CheckTombstone checks that signed is verifier's word that just this entry is
 // erased.
 func CheckTombstone(signed []byte, verifier note.Verifier, s Stub) error {

@@ -35,6 +35,11 @@ func (b besides) Told(_ context.Context, names [][]byte) error {
 	return nil
 }
 
+func (b besides) Retell(_ context.Context, before uint64) error {
+	b.gone["again"] = before
+	return nil
+}
+
 // Mappings travel beside the entries, once for each document, under the
 // device's word; tombstones until the centre gives its own.
 func TestWhatTravelsBesideEntries(t *testing.T) {

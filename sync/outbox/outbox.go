@@ -38,6 +38,8 @@ type Beside interface {
 	Gone(limit int) (names [][]byte, entries []uint64, err error)
 	// Told takes them off that list.
 	Told(ctx context.Context, names [][]byte) error
+	// Retell puts every entry before one that is erased on the list again.
+	Retell(ctx context.Context, before uint64) error
 }
 
 // Options say whose outbox it is.
@@ -259,32 +261,40 @@ func (o *Outbox) Forgotten(ctx context.Context, signed []byte) error {
 }
 
 // Acknowledge takes a receipt. It moves the position on when the receipt is
-// valid and stored, and tells how many entries the centre now holds; an older
-// valid receipt changes nothing.
+// valid and stored, and tells how many entries it is for; an older valid
+// receipt changes nothing.
 func (o *Outbox) Acknowledge(signed []byte) (uint64, error) {
 	r, err := o.verify(signed)
 	if err != nil {
-		return o.Position(), err
+		return 0, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if r.Size > o.held {
 		if err := store(o.opts.Path, signed); err != nil {
-			return o.held, fmt.Errorf("cannot store the receipt: %w", err)
+			return 0, fmt.Errorf("cannot store the receipt: %w", err)
 		}
 		o.held = r.Size
 	}
 	o.cursor = max(o.cursor, r.Size)
-	return o.held, nil
+	return r.Size, nil
 }
 
 // Rewind makes Next begin at an earlier entry, because the centre says that
 // it holds no more; never at a later one, because that takes a receipt. The
-// position stays: it says what was acknowledged once.
-func (o *Outbox) Rewind(to uint64) {
+// position stays: it says what was acknowledged once. A centre that lost
+// something was restored from a backup, and may hold what was erased since.
+func (o *Outbox) Rewind(ctx context.Context, to uint64) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.cursor = min(o.cursor, to)
+	lost := to < o.held
+	o.mu.Unlock()
+	if !lost || o.opts.Beside == nil {
+		return
+	}
+	if err := o.opts.Beside.Retell(ctx, to); err != nil {
+		o.opts.Log.Warn("outbox cannot tell a restored centre what is erased", "error", err)
+	}
 }
 
 func (o *Outbox) verify(signed []byte) (wire.Receipt, error) {

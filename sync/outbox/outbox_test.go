@@ -93,16 +93,16 @@ func TestMovesOnlyWithReceipts(t *testing.T) {
 	if at, err := o.Acknowledge(b.receipt(t, j, 4)); err != nil || at != 4 || o.Behind() != 6 {
 		t.Errorf("Acknowledge: got %d, %v, behind %d; want 4, behind 6", at, err, o.Behind())
 	}
-	if at, err := o.Acknowledge(b.receipt(t, j, 2)); err != nil || at != 4 {
+	if at, err := o.Acknowledge(b.receipt(t, j, 2)); err != nil || at != 2 || o.Position() != 4 {
 		t.Errorf("an older receipt: got %d, %v; want 4", at, err)
 	}
 	batch, err := o.Next(t.Context(), 100)
 	if err != nil || batch.First != 4 || len(batch.Entries) != 6 {
 		t.Errorf("Next: got first %d, %d entries, %v; want 4, 6", batch.First, len(batch.Entries), err)
 	}
-	o.Rewind(1)
+	o.Rewind(t.Context(), 1)
 	for _, later := range []uint64{1, 3, 99} { // not without a receipt
-		o.Rewind(later)
+		o.Rewind(t.Context(), later)
 	}
 	if batch, _ := o.Next(t.Context(), 2); batch.First != 1 || o.Position() != 4 || o.Behind() != 9 {
 		t.Errorf("after Rewind: got first %d, position %d, behind %d; want 1, 4, 9", batch.First, o.Position(), o.Behind())

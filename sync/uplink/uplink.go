@@ -310,7 +310,7 @@ func (u *Uplink) deliver(ctx context.Context, l *line, batch wire.Batch) (heard,
 		case <-timeout.C:
 			return nothing, nil
 		case raw := <-l.answers:
-			said, refusal := u.take(raw, batch)
+			said, refusal := u.take(ctx, raw, batch)
 			if refusal != nil {
 				u.enter(Refused, refusal)
 				return settled, pause(ctx, u.opts.RefusedPause)
@@ -326,7 +326,7 @@ func (u *Uplink) deliver(ctx context.Context, l *line, batch wire.Batch) (heard,
 // take judges an answer. After settled and gap Next will begin elsewhere; a
 // refusal is one that the device cannot mend. Anything else is let be: the
 // true answer may still come.
-func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) {
+func (u *Uplink) take(ctx context.Context, raw []byte, batch wire.Batch) (said heard, refusal error) {
 	a, err := wire.DecodeAnswer(raw)
 	if err == nil && a.Device != u.opts.Device {
 		err = fmt.Errorf("it is for device %s", a.Device)
@@ -341,12 +341,12 @@ func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) 
 		u.opts.Log.Warn("uplink ignores a gap that is none", "sent from", batch.First, "have", a.Have)
 		return nothing, nil
 	case a.Refusal == wire.RefusedGap:
-		u.opts.Outbox.Rewind(a.Have)
+		u.opts.Outbox.Rewind(ctx, a.Have)
 		return gap, nil
 	case a.Refusal != "":
 		return nothing, fmt.Errorf("the centre refuses the batch from entry %d: %s: %s", batch.First, a.Refusal, a.Detail)
 	}
-	held, err := u.opts.Outbox.Acknowledge(a.Receipt)
+	size, err := u.opts.Outbox.Acknowledge(a.Receipt)
 	switch {
 	case errors.Is(err, outbox.ErrRewritten):
 		return nothing, err
@@ -360,9 +360,9 @@ func (u *Uplink) take(raw []byte, batch wire.Batch) (said heard, refusal error) 
 		}
 	}
 	if len(a.Cosignature) > 0 && u.opts.Cosigned != nil {
-		u.opts.Cosigned(held, a.Cosignature)
+		u.opts.Cosigned(size, a.Cosignature)
 	}
-	if held < batch.First+uint64(len(batch.Entries)) {
+	if size < batch.First+uint64(len(batch.Entries)) {
 		return nothing, nil
 	}
 	return settled, nil

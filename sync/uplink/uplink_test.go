@@ -150,7 +150,7 @@ func TestTakeJudgesAnswers(t *testing.T) {
 		{"a part", receipt(1), nothing, "", 1},
 		{"all of it", receipt(2), settled, "", 2},
 	} {
-		got, refusal := u.take(test.raw, batch)
+		got, refusal := u.take(t.Context(), test.raw, batch)
 		said := ""
 		if refusal != nil {
 			said = refusal.Error()
@@ -163,11 +163,16 @@ func TestTakeJudgesAnswers(t *testing.T) {
 	if err != nil || next.First != 2 {
 		t.Fatalf("after all of it: got first %d, %v; want 2", next.First, err)
 	}
-	if got, refusal := u.take(encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 1}), next); got != gap || refusal != nil || o.Position() != 2 {
+	if got, refusal := u.take(t.Context(), encode(wire.Answer{Device: "gate-1", Refusal: wire.RefusedGap, Have: 1}), next); got != gap || refusal != nil || o.Position() != 2 {
 		t.Errorf("a gap: got %v, %v, position %d; want %v, none, 2", got, refusal, o.Position(), gap)
 	}
-	if next, err := o.Next(t.Context(), 9); err != nil || next.First != 1 {
-		t.Errorf("after a gap: got first %d, %v; want 1", next.First, err)
+	next, err = o.Next(t.Context(), 1)
+	if err != nil || next.First != 1 {
+		t.Fatalf("after a gap: got first %d, %v; want 1", next.First, err)
+	}
+	// Else whoever says it again and again has the same batch sent without end.
+	if got, refusal := u.take(t.Context(), receipt(1), next); got != nothing || refusal != nil {
+		t.Errorf("an older receipt, said again: got %v, %v; want it to settle nothing", got, refusal)
 	}
 }
 

@@ -23,6 +23,16 @@ func (w *Witness) Handler() http.Handler {
 }
 
 func (w *Witness) serve(out http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(http.MaxBytesReader(out, r.Body, maxRequest))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		answer(out, refuse(http.StatusRequestEntityTooLarge, "a request has at most %d bytes", maxRequest))
+		return
+	}
+	if err != nil {
+		return // whoever asked is gone
+	}
+	// Only now: whoever sends slowly keeps nobody else waiting.
 	select {
 	case w.busy <- struct{}{}:
 		defer func() { <-w.busy }()
@@ -33,15 +43,6 @@ func (w *Witness) serve(out http.ResponseWriter, r *http.Request) {
 	if !w.all.Allow() {
 		answer(out, refuse(http.StatusTooManyRequests, "the witness is asked too often"))
 		return
-	}
-	b, err := io.ReadAll(http.MaxBytesReader(out, r.Body, maxRequest))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		answer(out, refuse(http.StatusRequestEntityTooLarge, "a request has at most %d bytes", maxRequest))
-		return
-	}
-	if err != nil {
-		return // whoever asked is gone
 	}
 	request, err := ParseRequest(b)
 	if err != nil {
