@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v3"
 	"golang.org/x/image/vp8"
@@ -349,7 +352,49 @@ func TestCentreLooksThroughACamera(t *testing.T) {
 		n, err := f.centre.Records().Stored(f.ctx, "gate-1")
 		return err == nil && n == 8
 	})
+	t.Run("in a browser", func(t *testing.T) { f.looksInABrowser(t, gate) })
 	if v, err := f.centre.Records().VerifyAudit(f.ctx, fleet.Access{}); err != nil || v.Fault != "" {
 		t.Errorf("the audit: %+v, %v", v, err)
 	}
+}
+
+// looksInABrowser does what a supervisor does, with the page as it is.
+func (f *watchedFleet) looksInABrowser(t *testing.T, gate *assembly) {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed: apt-get install chromium")
+	}
+	gate.viewLimit = viewLimit
+	allocator, endAllocator := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-background-networking", true))...)
+	defer endAllocator()
+	browser, endBrowser := chromedp.NewContext(allocator)
+	defer endBrowser()
+	defer chromedp.Cancel(browser) // waits for the browser to exit
+	if err := chromedp.Run(browser); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(browser, time.Minute)
+	defer stop()
+	do := func(actions ...chromedp.Action) {
+		t.Helper()
+		if err := chromedp.Run(ctx, actions...); err != nil {
+			var says string
+			_ = chromedp.Run(browser, chromedp.Evaluate(`document.body.innerText`, &says))
+			t.Fatalf("browser: %v\npage says:\n%s", err, says)
+		}
+	}
+	const frames = `document.querySelector("#picture").getVideoPlaybackQuality().totalVideoFrames`
+	do(chromedp.Navigate(f.url("/")), chromedp.WaitVisible("#password"), chromedp.SendKeys("#name", string(fleet.Supervisor)), chromedp.SendKeys("#password", viewPassword+kb.Enter), chromedp.WaitVisible("nav"),
+		chromedp.Navigate(f.url("/devices/gate-1")), chromedp.Click("#camera"), chromedp.WaitVisible("#ask"),
+		chromedp.SetValue("#purpose", "fault of a device"), chromedp.SendKeys("#reason", "as a browser does it"+kb.Enter),
+		chromedp.Poll(frames+` >= 10`, nil))
+	if !gate.console.Watched() || !noticed(gate, "view_began", "as a browser does it") {
+		t.Error("the browser has pictures, and the device's light is off or its journal does not know")
+	}
+	do(chromedp.Click("#end"))
+	f.within("the light off when the browser ended", func() bool { return !gate.console.Watched() })
+	f.within("the browser's end recorded", func() bool {
+		return noticed(gate, "view_ended", "as a browser does it") && f.audited(fleet.ActionViewEnded, "supervisor", "gate-1", "its browser left")
+	})
 }
