@@ -77,6 +77,7 @@ func TestConfigErrorsNameLineColumnAndFix(t *testing.T) {
 		{"no time to leave", head + "gate:\n  limits:\n    leaving: 0s\n", `:5:14: gate.limits.leaving: 0s is not a time of more than zero`},
 		{"misspelled limit", head + "gate:\n  limits:\n    leavin: 1s\n", `:5:5: there is no key "leavin"; did you mean "leaving"?`},
 		{"no site", "device: g\n", `site: "" must be`},
+		{"live view without a centre", "site: a\ndevice: b\nuplink: {live_view: true}\n", "set uplink.broker and camera.source"},
 		{"no YAML", "site: [", `limen.yaml:1:`},
 	} {
 		_, err := LoadConfig(writeConfig(t, c.text))

@@ -57,9 +57,11 @@ func TestSampleConfiguration(t *testing.T) {
 
 func TestConfigurationSaysWhatIsWrong(t *testing.T) {
 	for text, says := range map[string]string{
-		"roel: ingest":                          "fleet.yaml:1:1: there is no key \"roel\": firmware-config/centre/fleet.yaml lists them all",
-		"mqtt: [1]":                             "fleet.yaml:1:7",
-		"dir: /a\nqueue:\n  nat: []":            "fleet.yaml:3:3: there is no key \"nat\"",
+		"roel: ingest":               "fleet.yaml:1:1: there is no key \"roel\": firmware-config/centre/fleet.yaml lists them all",
+		"mqtt: [1]":                  "fleet.yaml:1:7",
+		"dir: /a\nqueue:\n  nat: []": "fleet.yaml:3:3: there is no key \"nat\"",
+		"pages: {ice_servers: [{urls: ['http://x']}]}":       "is no address such as stun:",
+		"pages: {ice_servers: [{urls: ['turn:x.example']}]}": "wants a username",
 		"role: brokr":                           "none of broker, ingest, api",
 		"role: ingest":                          "name a PostgreSQL database",
 		"database: mysql://x":                   "must begin with postgres://",
