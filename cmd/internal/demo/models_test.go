@@ -24,7 +24,7 @@ func shippedModels(t *testing.T) (detector, recogniser catalog.Model) {
 		t.Fatal(err)
 	}
 	if _, err := m.Entry(shippedRecogniser); err != nil {
-		t.Skip("no demo model is shipped: train them with `make train`, ship them with matcher/train/ship.py")
+		t.Fatal("no demo model is shipped: train them with `make train`, ship them with matcher/train/ship.py")
 	}
 	load := func(name string, kind catalog.Kind) catalog.Model {
 		model, err := m.Load(name, catalog.Places{UserData: t.TempDir()})
