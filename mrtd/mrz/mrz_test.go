@@ -219,9 +219,15 @@ func TestWhatIsNoMRZ(t *testing.T) {
 func TestNothingIsPrinted(t *testing.T) {
 	m := parse(t, "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "l898902C36UTO74O8122F1204159ZE184226B<<<<<10")
 	var out bytes.Buffer
-	log := slog.New(slog.NewJSONHandler(&out, nil))
+	timeless := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey { // its digits could be a secret's by chance
+			return slog.Attr{}
+		}
+		return a
+	}}
+	log := slog.New(slog.NewJSONHandler(&out, timeless))
 	log.Info("x", "mrz", m, "pointer", &m, "fields", m.Fields, "birth", m.Birth, "repairs", m.Repairs, "checks", m.Checks)
-	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "mrz", m, "fields", m.Fields, "birth", m.Birth, "repairs", m.Repairs)
+	slog.New(slog.NewTextHandler(&out, timeless)).Info("x", "mrz", m, "fields", m.Fields, "birth", m.Birth, "repairs", m.Repairs)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		fmt.Fprintf(&out, verb+verb+verb+verb+"\n", m, &m, m.Fields, m.Birth)
 	}

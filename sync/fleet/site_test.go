@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait of these tests; none of them comes near it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 type key ed25519.PrivateKey
 
